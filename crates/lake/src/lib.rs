@@ -1,0 +1,1 @@
+//! Parquet tables, catalogue and query engine: the only crate that names DataFusion

@@ -1,0 +1,3 @@
+//! Matagi: evidence in, explained incident out, a human decides.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Findings and incidents to blocks, and blocks to HTML and JSON

@@ -1,0 +1,1 @@
+//! The incidents of a lake over HTTP on loopback

@@ -1,0 +1,1 @@
+//! Bytes to batches: one file a format

@@ -1,0 +1,1 @@
+//! Labelled evidence: one fictional company in real export formats, with its truth
