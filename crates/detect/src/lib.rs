@@ -1,1 +1,25 @@
-//! Evidence to findings, findings to incidents
+//! Evidence to findings, findings to incidents.
+//!
+//! Three rungs of content, the lowest that works wins: [`sigma`] rules (YAML), SQL [`hunts`], Rust [`analytics`].
+//! [`base`] is what they share: result classes, service-side actors, places, habits. [`correlate`] alone makes incidents.
+//! Pure: no clock, no I/O beyond the [`Scanner`], no log.
+
+pub mod analytics;
+pub mod base;
+pub mod content;
+pub mod correlate;
+pub mod coverage;
+pub mod hunts;
+mod run;
+pub mod sigma;
+
+pub use analytics::ALL;
+pub use content::{Content, Refused};
+pub use run::{DetectError, Detection, hunt, phrasebook};
+
+use matagi_model::Analytic;
+
+/// Every Rust analytic, in the order in which findings are told.
+pub fn analytics() -> &'static [&'static dyn Analytic] {
+    ALL
+}

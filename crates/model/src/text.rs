@@ -49,6 +49,9 @@ pub struct Phrasebook {
 }
 
 impl Phrasebook {
+    /// The scope of sentences that every analytic may use.
+    pub const SHARED: &'static str = "*";
+
     /// Adds a sentence; the later one wins.
     pub fn insert(&mut self, scope: impl Into<String>, code: impl Into<String>, text: Text) {
         self.texts.insert((scope.into(), code.into()), text);
@@ -56,15 +59,26 @@ impl Phrasebook {
 
     /// The sentence with its arguments filled in. An unknown code prints itself with its arguments: wrong, but not silent.
     pub fn render(&self, lang: &str, scope: &str, code: &str, args: &BTreeMap<String, String>) -> String {
-        match self.texts.get(&(scope.to_owned(), code.to_owned())) {
+        match self.text(scope, code) {
             Some(text) => fill(text.get(lang), args),
             None => format!("{code} {args:?}"),
         }
     }
 
+    /// The sentence behind a code: of this scope, else of the scope `*` that all share.
+    pub fn text(&self, scope: &str, code: &str) -> Option<&Text> {
+        let of = |scope: &str| self.texts.get(&(scope.to_owned(), code.to_owned()));
+        of(scope).or_else(|| of(Self::SHARED))
+    }
+
     /// Whether this code has a sentence.
     pub fn has(&self, scope: &str, code: &str) -> bool {
-        self.texts.contains_key(&(scope.to_owned(), code.to_owned()))
+        self.text(scope, code).is_some()
+    }
+
+    /// Takes over the sentences of another book; its sentences win.
+    pub fn extend(&mut self, other: Self) {
+        self.texts.extend(other.texts);
     }
 }
 

@@ -1,0 +1,137 @@
+//! One hunt: learn the organisation, read every table once, conclude, correlate.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use matagi_model::{
+    AddressBook, Analytic, Context, Coverage, Evidence, Finding, Fold, Incident, Phrasebook, Progress, ScanError, Scanner,
+    Settings, Table,
+};
+
+use crate::{ALL, Content, base, correlate, coverage};
+
+/// Why a hunt could not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DetectError {
+    /// The evidence cannot be read.
+    #[error("cannot read the evidence")]
+    Scan(#[from] ScanError),
+    /// The user asked to stop.
+    #[error("stopped")]
+    Cancelled,
+}
+
+/// What a hunt concluded.
+#[derive(Debug, Default)]
+pub struct Detection {
+    /// Findings, by time, then id.
+    pub findings: Vec<Finding>,
+    /// Incidents, worst first.
+    pub incidents: Vec<Incident>,
+    /// What the evidence can and cannot show.
+    pub coverage: Vec<Coverage>,
+    /// Content that could not run, as sentences; everything else did.
+    pub failures: Vec<String>,
+}
+
+/// Runs all content over the evidence.
+///
+/// # Errors
+/// When the evidence cannot be read or `progress` says stop. Content that fails is listed in [`Detection::failures`].
+pub fn hunt(
+    scanner: &dyn Scanner,
+    content: &Content,
+    settings: Settings,
+    addresses: Arc<dyn AddressBook>,
+    progress: &dyn Progress,
+) -> Result<Detection, DetectError> {
+    let settings = Arc::new(settings);
+    progress.stage("learn");
+    let estate = Arc::new(base::learn(scanner, &settings, addresses.as_ref(), progress)?);
+    let context = Context { estate, addresses, settings };
+
+    progress.stage("detect");
+    let mut findings = read_tables(scanner, content, &context, progress)?;
+    progress.stage("hunt");
+    let (hunted, failures) = content.hunts.run(scanner, &context.settings);
+    findings.extend(hunted);
+    for finding in &mut findings {
+        weigh_importance(finding, &context.settings);
+    }
+    findings.sort_by_cached_key(|finding| (finding.first_time(), finding.id()));
+    findings.dedup_by_key(|finding| finding.id());
+
+    progress.stage("correlate");
+    let incidents = correlate::incidents(&findings, &context);
+    let coverage = coverage::assess(scanner, &context)?;
+    Ok(Detection { findings, incidents, coverage, failures })
+}
+
+/// One pass over each table feeds the Sigma rules and every analytic that asked for it.
+fn read_tables(
+    scanner: &dyn Scanner,
+    content: &Content,
+    context: &Context,
+    progress: &dyn Progress,
+) -> Result<Vec<Finding>, DetectError> {
+    let mut folds: Vec<(&dyn Analytic, Box<dyn Fold>)> =
+        ALL.iter().map(|&analytic| (analytic, analytic.start(context))).collect();
+    let mut sigma = content.rules.start(context);
+    for table in Table::ALL {
+        let mut columns: BTreeSet<&str> = sigma.columns(table);
+        for scan in ALL.iter().flat_map(|analytic| analytic.meta().scans).filter(|scan| scan.table == table) {
+            columns.extend(scan.columns);
+            columns.extend(Evidence::COLUMNS);
+        }
+        if columns.is_empty() {
+            continue;
+        }
+        let columns: Vec<&str> = columns.into_iter().collect();
+        scanner.scan(table, &columns, &mut |batch| {
+            for (analytic, fold) in &mut folds {
+                if analytic.meta().scans.iter().any(|scan| scan.table == table) {
+                    fold.batch(batch);
+                }
+            }
+            sigma.batch(batch);
+            progress.rows(batch.rows() as u64);
+            if progress.is_cancelled() {
+                return Err(ScanError { what: table.name().to_owned(), source: "stopped by the user".into() });
+            }
+            Ok(())
+        })?;
+    }
+    let mut findings: Vec<Finding> = folds.into_iter().flat_map(|(_, fold)| fold.finish()).collect();
+    findings.extend(sigma.finish());
+    Ok(findings)
+}
+
+/// What happens to an important user weighs one step more, and says so.
+fn weigh_importance(finding: &mut Finding, settings: &Settings) {
+    let important = settings.important_users.iter().find(|user| {
+        finding.entities().any(|(entity, _)| entity.value == **user)
+    });
+    if let Some(user) = important {
+        finding.severity = finding.severity.raised();
+        finding.reasons.push(matagi_model::Reason::new("important-user", 1.0, [("user", user.clone())]));
+    }
+}
+
+/// Every sentence that findings may need: of the analytics, the rules and the hunts. The report adds its own.
+pub fn phrasebook(content: &Content) -> Phrasebook {
+    let mut book = Phrasebook::default();
+    for analytic in ALL {
+        let meta = analytic.meta();
+        book.insert(meta.id, "title", meta.title.clone());
+        book.insert(meta.id, "question", meta.question.clone());
+        for reason in meta.reasons {
+            book.insert(meta.id, reason.code, reason.text.clone());
+        }
+    }
+    for reason in base::REASONS {
+        book.insert(Phrasebook::SHARED, reason.code, reason.text.clone());
+    }
+    content.texts(&mut book);
+    book
+}
