@@ -1,1 +1,29 @@
-//! Bytes to batches: one file a format
+//! Bytes to batches: one file a format.
+//!
+//! [`inputs::read_paths`] walks files, folders and archives, recognises the format of each by its content and hands
+//! rows over as [`EventBatch`](matagi_model::EventBatch)es. A format is one file in `src/formats/` and one line in
+//! [`ALL`]; [`records`] and [`values`] hold what formats share.
+
+use matagi_model::Source;
+
+pub mod records;
+pub mod values;
+
+/// The formats, one module each.
+mod formats {
+}
+
+/// Every format we read, in order of sniffing: the more particular ones first.
+#[rustfmt::skip] // one line per format, so that two people adding one do not collide
+pub static ALL: &[&dyn Source] = &[
+];
+
+/// The format of this name.
+pub fn named(name: &str) -> Option<&'static dyn Source> {
+    ALL.iter().find(|source| source.meta().name == name).copied()
+}
+
+/// The format that the head of an input (up to 64 KiB, decoded to UTF-8) looks like.
+pub fn sniff(head: &[u8]) -> Option<&'static dyn Source> {
+    ALL.iter().find(|source| source.sniff(head)).copied()
+}

@@ -1,0 +1,368 @@
+//! JSON whose shape depends on who wrote it: numbers as text, objects as text, lists of pairs as objects or as text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Most items taken from one list inside a record.
+const ITEMS_MAX: usize = 100_000;
+
+/// Text, whatever JSON type it was written with: `15` and `"15"` are the same, `null` is empty, objects and arrays are
+/// their JSON text.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl Text<'_> {
+    /// The text, unless it says nothing.
+    pub fn get(&self) -> Option<&str> {
+        super::text(&self.0)
+    }
+
+    /// The text as an owned string, unless it says nothing.
+    pub fn owned(&self) -> Option<String> {
+        self.get().map(str::to_owned)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+    fn visit_string<E>(self, text: String) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(text)))
+    }
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Borrowed(if flag { "True" } else { "False" })))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Text(Cow::Owned(number.to_string())))
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Text::default())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+        let value = Value::deserialize(serde::de::value::SeqAccessDeserializer::new(items))?;
+        Ok(Text(Cow::Owned(value.to_string())))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Self::Value, A::Error> {
+        let value = Value::deserialize(serde::de::value::MapAccessDeserializer::new(entries))?;
+        Ok(Text(Cow::Owned(value.to_string())))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+/// A value that may also have been written as text: `{"a":1}` and `"{\"a\":1}"` are the same.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Json(pub Value);
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(match Value::deserialize(deserializer)? {
+            Value::String(text) => json_text(&text).unwrap_or(Value::String(text)),
+            value => value,
+        }))
+    }
+}
+
+/// The object or array that a text holds; `None` where it holds neither.
+pub fn json_text(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// Names with their values, in order, from any of: `[{"Name":...,"Value":...}]` (also `key`/`value`), an object,
+/// either of these as text, or the arguments of a cmdlet as text (`-Name "foo" -Description ""`).
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Pairs<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Pairs<'a> {
+    /// The value of a name, whatever its case; `None` where it says nothing.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).and_then(|(_, value)| super::text(value))
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    /// From text: JSON of either shape, or the arguments of a cmdlet.
+    pub fn from_text(text: &'a str) -> Self {
+        match json_text(text) {
+            Some(value) => Self::from_value(&value),
+            None => Self(parameters(text)),
+        }
+    }
+
+    /// From a value of any shape.
+    pub fn from_value(value: &Value) -> Pairs<'static> {
+        let mut pairs = Vec::new();
+        match value {
+            Value::Array(items) => {
+                for item in items.iter().filter_map(Value::as_object) {
+                    let field = |names: [&str; 4]| names.iter().find_map(|name| item.get(*name));
+                    if let Some(name) = field(["Name", "name", "Key", "key"]) {
+                        let value = field(["Value", "value", "NewValue", "newValue"]).map(plain).unwrap_or_default();
+                        pairs.push((plain(name).into(), value.into()));
+                    }
+                }
+            }
+            Value::Object(entries) => {
+                pairs.extend(entries.iter().map(|(name, value)| (name.clone().into(), plain(value).into())));
+            }
+            Value::String(text) => {
+                let owned = Pairs::from_text(text).0.into_iter();
+                pairs.extend(owned.map(|(name, value)| (name.into_owned().into(), value.into_owned().into())));
+            }
+            _ => {}
+        }
+        Pairs(pairs)
+    }
+}
+
+/// A value as text: strings without quotes, booleans as the cmdlets write them.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(flag) => if *flag { "True" } else { "False" }.to_owned(),
+        other => other.to_string(),
+    }
+}
+
+struct PairsVisitor;
+
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names with values")
+    }
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Pairs::from_text(text))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Pairs::from_value(&Value::String(text.to_owned())))
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Pairs::default())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Pairs::default())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Pairs::default())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Pairs::default())
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Pairs::default())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = items.next_element_seed(PairSeed)? {
+            if let Some(pair) = pair
+                && pairs.len() < ITEMS_MAX
+            {
+                pairs.push(pair);
+            }
+        }
+        Ok(Pairs(pairs))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some((name, value)) = entries.next_entry::<Text<'de>, Text<'de>>()? {
+            pairs.push((name.0, value.0));
+        }
+        Ok(Pairs(pairs))
+    }
+}
+
+impl<'de> Deserialize<'de> for Pairs<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PairsVisitor)
+    }
+}
+
+/// One `{"Name":...,"Value":...}`; anything else in the list is passed over.
+struct PairSeed;
+
+impl<'de> DeserializeSeed<'de> for PairSeed {
+    type Value = Option<(Cow<'de, str>, Cow<'de, str>)>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for PairSeed {
+    type Value = Option<(Cow<'de, str>, Cow<'de, str>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name with its value")
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let (mut name, mut value) = (None, None);
+        while let Some(key) = entries.next_key::<Text<'de>>()? {
+            match key.0.as_ref() {
+                "Name" | "name" | "Key" | "key" => name = Some(entries.next_value::<Text<'de>>()?.0),
+                "Value" | "value" => value = Some(entries.next_value::<Text<'de>>()?.0),
+                _ => {
+                    entries.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(name.map(|name| (name, value.unwrap_or_default())))
+    }
+}
+
+/// The arguments of a cmdlet: `-Name "foo" -Enabled:$true -Force` gives Name=foo, Enabled=True, Force=True.
+pub fn parameters(text: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    let mut name: Option<&str> = None;
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let (token, is_quoted, after) = token(rest);
+        rest = after.trim_start();
+        let is_name = !is_quoted && token.len() > 1 && token.starts_with('-') && !token.starts_with("-0") && token.parse::<f64>().is_err();
+        if is_name {
+            if let Some(flag) = name.take() {
+                pairs.push((flag.into(), "True".into()));
+            }
+            let bare = token.trim_start_matches('-');
+            match bare.split_once(':') {
+                Some((bare, "")) => name = Some(bare),
+                Some((bare, value)) => pairs.push((bare.into(), argument(value))),
+                None => name = Some(bare),
+            }
+        } else if let Some(name) = name.take() {
+            pairs.push((name.into(), if is_quoted { unquote(token) } else { argument(token) }));
+        }
+        if pairs.len() >= ITEMS_MAX {
+            break;
+        }
+    }
+    if let Some(flag) = name {
+        pairs.push((flag.into(), "True".into()));
+    }
+    pairs
+}
+
+/// The next argument, without its outer quotes, whether it had any, and what follows.
+fn token(text: &str) -> (&str, bool, &str) {
+    let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+        let end = text.find(char::is_whitespace).unwrap_or(text.len());
+        let (token, rest) = text.split_at(end);
+        return (token, false, rest);
+    };
+    let inner = text.split_at(1).1;
+    let mut from = 0;
+    while let Some(at) = inner.get(from..).and_then(|tail| tail.find(quote)).map(|at| at + from) {
+        let (before, after) = inner.split_at(at);
+        let after = after.split_at(1).1;
+        if after.starts_with(quote) {
+            from = at + 2;
+        } else if quote == '"' && before.ends_with('`') {
+            from = at + 1;
+        } else {
+            return (before, true, after);
+        }
+    }
+    (inner, true, "")
+}
+
+fn unquote(token: &str) -> Cow<'_, str> {
+    if token.contains("\"\"") || token.contains("''") || token.contains('`') {
+        Cow::Owned(token.replace("\"\"", "\"").replace("''", "'").replace("`\"", "\""))
+    } else {
+        Cow::Borrowed(token)
+    }
+}
+
+fn argument(token: &str) -> Cow<'_, str> {
+    match token {
+        "$true" | "$True" => Cow::Borrowed("True"),
+        "$false" | "$False" => Cow::Borrowed("False"),
+        "$null" => Cow::Borrowed(""),
+        other => Cow::Borrowed(other.trim_matches(['"', '\''])),
+    }
+}
+
+/// A JSON object of text from names and values, in their order; `None` without any. Of equal names the first stands.
+pub fn json_object<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Option<String> {
+    let mut json = String::new();
+    let mut names: Vec<N> = Vec::new();
+    for (name, value) in pairs {
+        if names.iter().any(|known| known.as_ref() == name.as_ref()) {
+            continue;
+        }
+        json.push(if names.is_empty() { '{' } else { ',' });
+        push_string(&mut json, name.as_ref());
+        json.push(':');
+        push_string(&mut json, value.as_ref());
+        names.push(name);
+    }
+    if names.is_empty() {
+        return None;
+    }
+    json.push('}');
+    Some(json)
+}
+
+fn push_string(json: &mut String, text: &str) {
+    json.push_str(&serde_json::to_string(text).expect("text is always JSON"));
+}
