@@ -237,7 +237,7 @@ impl Reference {
         let mut text = String::new();
         for package in self.summary()? {
             let PackageInfo { name, version, licence, notice, .. } = package;
-            text.push_str(&format!("{name} {version}\n{licence}\n\n{}\n\n", notice.trim()));
+            text.extend([&name, " ", &version, "\n", &licence, "\n\n", notice.trim(), "\n\n"]);
         }
         Ok(text)
     }
@@ -385,3 +385,6 @@ pub fn import(out: &Path, part: Part, file: &Path) -> Result<Added, ReferenceErr
     builder.finish()?;
     Ok(added)
 }
+
+#[cfg(test)]
+mod tests;

@@ -289,13 +289,13 @@ impl ReferenceBuilder {
     /// Adds a MISP warning list (`list.json`) by the name of its folder; one that we have no use for gives no rows.
     pub fn add_warning_list(&mut self, name: &str, file: &Path) -> Result<Added, ReferenceError> {
         let Some((_, usage)) = LISTS.iter().find(|(list, _)| *list == name) else { return Ok(Added::default()) };
-        let list: WarningList = json(file, "a warning list")?;
-        let version = list.version.as_ref().map(ToString::to_string).unwrap_or_default();
+        let warning: WarningList = json(file, "a warning list")?;
+        let version = warning.version.as_ref().map(ToString::to_string).unwrap_or_default();
         let mut added = Added { date: date_in(&version), ..Added::default() };
         match *usage {
             Use::Network(kind) => {
                 let ranges = self.networks.entry(kind).or_default();
-                for text in list.list {
+                for text in warning.list {
                     match ranges::parse_network(&text) {
                         Some((first, last)) => ranges.push(Range { first, last, value: 0 }),
                         None => added.rejected += 1,
@@ -309,7 +309,7 @@ impl ReferenceBuilder {
                 let transaction = self.connection.transaction()?;
                 {
                     let mut insert = transaction.prepare("INSERT OR IGNORE INTO word (list, word) VALUES (?1, ?2)")?;
-                    for text in list.list {
+                    for text in warning.list {
                         let word = text.trim().trim_matches('.').to_lowercase();
                         added.rows += insert.execute(params![name, cut(&word)])? as u64;
                     }

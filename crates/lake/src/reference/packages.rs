@@ -32,8 +32,9 @@ static NOTICES: &[(&str, &str, &str)] = &[
      "© The MITRE Corporation. This work is reproduced and distributed with the permission of The MITRE Corporation."),
 ];
 
-/// Builds the file at `out` from the packages in `dir`, each unpacked into a folder of its own. Packages that are not
-/// there are left out; so is, with its part, a package that cannot be read, and what was left out is not in the result.
+/// Builds the file at `out` from the packages in `dir`, each unpacked into a folder of its own. Parts whose package is not
+/// there stay empty, and the result names only what is there. A package that cannot be read is an error, and the file
+/// that stood at `out` stays as it was.
 pub fn build_from(dir: &Path, out: &Path, progress: &dyn Progress) -> Result<Vec<PackageInfo>, ReferenceError> {
     let mut builder = ReferenceBuilder::create(out)?;
     let mut found = 0;
@@ -44,7 +45,7 @@ pub fn build_from(dir: &Path, out: &Path, progress: &dyn Progress) -> Result<Vec
             return Err(ReferenceError::Cancelled);
         }
         progress.stage(&unpacked.info.name);
-        let added = unpacked.add(&mut builder, part, &files, progress)?;
+        let added = add(&mut builder, part, &files, progress)?;
         let date = if added.date.is_empty() { build::date_in(&unpacked.info.version) } else { added.date };
         builder.add_package(part, &PackageInfo { rows: added.rows, date, ..unpacked.info })?;
         found += 1;
@@ -69,6 +70,9 @@ impl Unpacked {
         walk(folder, PACKAGE_DEPTH_MAX, &mut files)?;
         files.sort();
         let mut info = files.iter().find_map(|file| manifest(file)).unwrap_or_default();
+        if info.name.is_empty() {
+            name(folder).clone_into(&mut info.name);
+        }
         let mut notice = String::new();
         if let Some((_, licence, text)) = NOTICES.iter().find(|(name, ..)| *name == info.name) {
             (*licence).clone_into(&mut info.licence);
@@ -84,63 +88,62 @@ impl Unpacked {
 
     /// Which part it is for, by what lies in it, with the files to read.
     fn part(&self) -> Option<(Part, Vec<&Path>)> {
-        let wanted: [(Part, &dyn Fn(&Path) -> bool); 5] = [
-            (Part::Asn, &|file| matches!(name(file), "asn-ipv4.csv" | "asn-ipv6.csv" | "asn.mmdb")),
-            (Part::Country, &|file| name(file).ends_with("-country.mmdb") || name(file) == "country.csv"),
-            (Part::Lists, &|file| name(file) == "list.json" && parent(file, 2) == "lists"),
-            (Part::Names, &|file| parent(file, 1) == "clusters" && CLUSTERS.iter().any(|kind| stem(file) == *kind)),
-            (Part::Attack, &|file| name(file).starts_with("attack-patterns-lookup") && name(file).ends_with(".json")),
+        let wanted: [(Part, fn(&Path) -> bool); 5] = [
+            (Part::Asn, |file| matches!(name(file), "asn-ipv4.csv" | "asn-ipv6.csv" | "asn.mmdb")),
+            (Part::Country, |file| name(file).ends_with("-country.mmdb") || name(file) == "country.csv"),
+            (Part::Lists, |file| name(file) == "list.json" && parent(file, 2) == "lists"),
+            (Part::Names, |file| parent(file, 1) == "clusters" && CLUSTERS.iter().any(|kind| stem(file) == *kind)),
+            (Part::Attack, |file| name(file).starts_with("attack-patterns-lookup-v")),
         ];
         wanted.into_iter().find_map(|(part, is_wanted)| {
             let files: Vec<&Path> = self.files.iter().map(PathBuf::as_path).filter(|file| is_wanted(file)).collect();
             (!files.is_empty()).then_some((part, files))
         })
     }
+}
 
-    fn add(
-        &self,
-        builder: &mut ReferenceBuilder,
-        part: Part,
-        files: &[&Path],
-        progress: &dyn Progress,
-    ) -> Result<Added, ReferenceError> {
-        let mut total = Added::default();
-        let mut sum = |added: Added| {
-            total.rows += added.rows;
-            total.rejected += added.rejected;
-            total.date = std::mem::take(&mut total.date).max(added.date);
-            progress.rows(added.rows);
-        };
-        match part {
-            // IPv4 and IPv6 are two files of one table.
-            Part::Asn if files.iter().all(|file| stem(file).starts_with("asn-ip")) => {
-                let mut inputs = files.iter().map(|file| open(file)).collect::<Result<Vec<_>, _>>()?;
-                let mut inputs: Vec<&mut dyn BufRead> =
-                    inputs.iter_mut().map(|input| input as &mut dyn BufRead).collect();
-                sum(builder.add_asn_csv(&mut inputs)?);
-            }
-            Part::Asn | Part::Country => {
-                let file = files.first().expect("a part is named only with its files");
-                sum(builder.add_addresses(part, file)?);
-            }
-            Part::Lists => {
-                for file in files {
-                    sum(builder.add_warning_list(parent(file, 1), file)?);
-                }
-            }
-            Part::Names => {
-                for file in files {
-                    sum(builder.add_galaxy(stem(file), file)?);
-                }
-            }
-            Part::Attack => {
-                for file in files {
-                    sum(builder.add_attack(file)?);
-                }
+/// Reads the files of one part.
+fn add(
+    builder: &mut ReferenceBuilder,
+    part: Part,
+    files: &[&Path],
+    progress: &dyn Progress,
+) -> Result<Added, ReferenceError> {
+    let mut total = Added::default();
+    let mut sum = |added: Added| {
+        total.rows += added.rows;
+        total.rejected += added.rejected;
+        total.date = std::mem::take(&mut total.date).max(added.date);
+        progress.rows(added.rows);
+    };
+    match part {
+        // IPv4 and IPv6 are two files of one table.
+        Part::Asn if files.iter().all(|file| stem(file).starts_with("asn-ip")) => {
+            let mut inputs = files.iter().map(|file| open(file)).collect::<Result<Vec<_>, _>>()?;
+            let mut inputs: Vec<&mut dyn BufRead> = inputs.iter_mut().map(|input| input as &mut dyn BufRead).collect();
+            sum(builder.add_asn_csv(&mut inputs)?);
+        }
+        Part::Asn | Part::Country => {
+            let file = files.first().expect("a part is named only with its files");
+            sum(builder.add_addresses(part, file)?);
+        }
+        Part::Lists => {
+            for file in files {
+                sum(builder.add_warning_list(parent(file, 1), file)?);
             }
         }
-        Ok(total)
+        Part::Names => {
+            for file in files {
+                sum(builder.add_galaxy(stem(file), file)?);
+            }
+        }
+        Part::Attack => {
+            for file in files {
+                sum(builder.add_attack(file)?);
+            }
+        }
     }
+    Ok(total)
 }
 
 fn open(file: &Path) -> Result<BufReader<fs::File>, ReferenceError> {
