@@ -58,6 +58,8 @@ pub fn build_from(dir: &Path, out: &Path, progress: &dyn Progress) -> Result<Vec
     Reference::open(out)?.map_or_else(|| Ok(Vec::new()), |reference| reference.summary())
 }
 
+type IsWanted = fn(&Path) -> bool;
+
 /// A package as it lies there.
 struct Unpacked {
     info: PackageInfo,
@@ -88,7 +90,7 @@ impl Unpacked {
 
     /// Which part it is for, by what lies in it, with the files to read.
     fn part(&self) -> Option<(Part, Vec<&Path>)> {
-        let wanted: [(Part, fn(&Path) -> bool); 5] = [
+        let wanted: [(Part, IsWanted); 5] = [
             (Part::Asn, |file| matches!(name(file), "asn-ipv4.csv" | "asn-ipv6.csv" | "asn.mmdb")),
             (Part::Country, |file| name(file).ends_with("-country.mmdb") || name(file) == "country.csv"),
             (Part::Lists, |file| name(file) == "list.json" && parent(file, 2) == "lists"),
