@@ -6,6 +6,9 @@
 
 use matagi_model::Source;
 
+pub mod bounded;
+mod decode;
+pub mod inputs;
 pub mod records;
 pub mod values;
 
