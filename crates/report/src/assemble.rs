@@ -59,6 +59,11 @@ fn order(time: Time) -> (bool, Time) {
     (!time.is_known(), time)
 }
 
+/// JSON has no infinities; a number that is none counts for nothing.
+fn finite(number: f64) -> f64 {
+    if number.is_finite() { number } else { 0.0 }
+}
+
 /// English title → title in this language, for arguments that quote a title.
 fn titles(findings: &[Finding], lang: &str) -> BTreeMap<String, String> {
     let both = |finding: &Finding| {
@@ -96,16 +101,16 @@ impl Teller<'_> {
 
     fn finding(&self, finding: &Finding) -> FindingDocument {
         let mut evidence: Vec<_> = finding.evidence().iter().map(record).collect();
-        evidence.sort_by(|a, b| (order(a.time), a.event_uid).cmp(&(order(b.time), b.event_uid)));
+        evidence.sort_by_key(|record| (order(record.time), record.event_uid));
         FindingDocument {
             id: finding.id(),
             analytic: finding.analytic.clone(),
             catalogue: finding.catalogue.clone(),
             title: fill(finding.title.get(self.lang), &finding.title_args),
             severity: finding.severity,
-            confidence: finding.confidence,
+            confidence: finite(finding.confidence),
             stage: finding.stage,
-            score: finding.score(),
+            score: finite(finding.score()),
             first_time: finding.first_time(),
             last_time: finding.last_time(),
             entities: self.entities(finding.entities()),
@@ -120,7 +125,7 @@ impl Teller<'_> {
         let told = |reason: &Reason| ReasonDocument {
             code: reason.code.clone(),
             text: self.say(scope, &reason.code, &reason.args),
-            weight: reason.weight,
+            weight: finite(reason.weight),
         };
         reasons.iter().map(told).collect()
     }
@@ -151,7 +156,7 @@ impl Teller<'_> {
             id: incident.id.clone(),
             title: self.incident_title(incident),
             severity: incident.severity,
-            score: incident.score,
+            score: finite(incident.score),
             first_time: incident.first_time,
             last_time: incident.last_time,
             entities: self.entities(incident.entities.iter().map(|(entity, role)| (entity, *role))),

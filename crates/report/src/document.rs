@@ -5,6 +5,7 @@
 //! whoever prints them cleans them first (`crate::visible`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use matagi_model::{
     AddressFacts, Coverage, CoverageState, EntityKind, ExposureQuality, Finding, Incident, Note, Origin, Role,
@@ -306,7 +307,7 @@ impl HuntDocument {
             if character != '\n' && crate::visible::is_hidden(character) {
                 let mut units = [0_u16; 2];
                 for unit in character.encode_utf16(&mut units) {
-                    json.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(json, "\\u{unit:04x}");
                 }
             } else {
                 json.push(character);

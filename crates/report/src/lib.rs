@@ -4,8 +4,12 @@
 //! [`terminal`] draw the blocks. A renderer knows nothing of incidents, a section knows nothing of HTML.
 
 mod assemble;
+pub mod block;
+mod clock;
 pub mod document;
 pub mod html;
+pub mod picture;
+pub mod sections;
 pub mod terminal;
 mod texts;
 pub mod visible;
