@@ -4,6 +4,8 @@
 //! A format declares its fields and their spellings with `vocabulary!`; a [`Resolver`] learns each column name of an
 //! input once; a [`Record`] holds one record's values by field.
 
+pub(crate) mod reading;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::marker::PhantomData;
@@ -45,10 +47,11 @@ pub(crate) trait Vocabulary: Copy + 'static {
 }
 
 /// Reduces a column name to what all its spellings share: compatibility forms, case, blanks and punctuation are gone,
-/// and with them ` [UTC]` and the `_dynamic` and `_string` of Log Analytics.
+/// and with them ` [UTC]` and the `_dynamic` and `_string` of Log Analytics. Another zone in brackets stays, because
+/// such a column means something else.
 pub(crate) fn fold(name: &str) -> String {
     let name = match name.split_once(" [") {
-        Some((before, zone)) if zone.ends_with(']') => before,
+        Some((before, zone)) if zone.eq_ignore_ascii_case("utc]") => before,
         _ => name,
     };
     let name = name.strip_suffix("_dynamic").or_else(|| name.strip_suffix("_string")).unwrap_or(name);
@@ -344,16 +347,6 @@ pub(crate) fn json_object(pairs: BTreeMap<String, String>) -> Option<String> {
     (!pairs.is_empty()).then(|| {
         Value::Object(pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect()).to_string()
     })
-}
-
-/// The headers of a CSV file as names for a JSON object: a header that stands twice is numbered.
-pub(crate) fn unique_names<'a>(headers: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut seen: HashMap<&str, u32> = HashMap::new();
-    let numbered = headers.into_iter().map(|header| {
-        let number = seen.entry(header).and_modify(|number| *number += 1).or_insert(1);
-        if *number == 1 { header.to_owned() } else { format!("{header} ({number})") }
-    });
-    numbered.collect()
 }
 
 /// A globally unique identifier: 8-4-4-4-12 hexadecimal digits.

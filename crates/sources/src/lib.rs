@@ -8,17 +8,26 @@ use matagi_model::Source;
 
 pub mod bounded;
 mod decode;
+mod fields;
 pub mod inputs;
 pub mod records;
 pub mod values;
 
 /// The formats, one module each.
 mod formats {
+    pub(super) mod entra_audit;
+    pub(super) mod entra_sign_in;
+    pub(super) mod inbox_rules;
+    pub(super) mod message_trace;
 }
 
 /// Every format we read, in order of sniffing: the more particular ones first.
 #[rustfmt::skip] // one line per format, so that two people adding one do not collide
 pub static ALL: &[&dyn Source] = &[
+    &formats::entra_sign_in::EntraSignIn,
+    &formats::entra_audit::EntraAudit,
+    &formats::message_trace::MessageTrace,
+    &formats::inbox_rules::InboxRules,
 ];
 
 /// The format of this name.

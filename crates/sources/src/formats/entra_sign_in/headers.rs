@@ -19,6 +19,7 @@ vocabulary! {
             "Datum (UTC)", "Datum", "Datum/Uhrzeit (UTC)", "Fecha (UTC)", "Fecha", "Date et heure (UTC)",
         ],
         Generated: ["TimeGenerated", "time"],
+        LocalTime: ["createdDateTime (Local Time)", "TimeGenerated (Local Time)"],
         UserPrincipalName: [
             "userPrincipalName", "Username", "User name", "AccountUpn", "ユーザー名", "ユーザー プリンシパル名",
             "Nom d'utilisateur", "Nom d'utilisateur principal", "Nom d'utilisateur principal (UPN)",
@@ -148,7 +149,6 @@ vocabulary! {
         EventTypes: ["signInEventTypes", "LogonType"],
         Category: ["category"],
         Table: ["type", "tableName"],
-        Operation: ["operationName"],
         ServicePrincipalId: [
             "servicePrincipalId", "サービス プリンシパル ID", "ID du principal de service", "ID de principal de service",
             "Dienstprinzipal-ID", "ID des Dienstprinzipals", "Id. de entidad de servicio",

@@ -1,0 +1,307 @@
+//! From the bytes of an export to batches, for formats that come both as CSV and as JSON: finds out which, waits
+//! until the order of ambiguous dates is known, collects rows, and notes what the export lost.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::io::{self, BufRead};
+
+use matagi_model::tables::{Auth, AuthBuilder, Email, EmailBuilder, Iam, IamBuilder};
+use matagi_model::{Emit, EventBatch, Note, Reject, SourceError, Stop};
+use serde_json::{Map, Value};
+
+use super::is_lossy;
+use crate::records::{CsvRow, csv_records, json_records};
+use crate::values::{CultureDates, is_lost};
+
+/// Rows of a batch: large enough for columns, small enough for memory.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Records that wait for the first date that shows the order of its numbers.
+const WAITING_RECORDS_MAX: usize = 8192;
+/// Bytes of these records.
+const WAITING_BYTES_MAX: usize = 32 << 20;
+/// Columns that are named as lossy; a hostile input could name thousands.
+const LOSSY_COLUMNS_MAX: usize = 64;
+/// Where portals, cmdlets and query editors end an export: a file of exactly so many records is probably cut off.
+const ROW_CAPS: [u64; 9] = [1_000, 5_000, 10_000, 30_000, 50_000, 64_000, 100_000, 250_000, 500_000];
+
+/// One record as it stands in the input.
+pub(crate) struct Raw<'a> {
+    /// Its columns in order: header and cell, or key and value.
+    pub columns: Vec<(Cow<'a, str>, Value)>,
+}
+
+/// Where a row comes from.
+pub(crate) struct Origin {
+    /// Position of the record, from 1.
+    pub number: u64,
+    /// The record as compact JSON.
+    pub json: String,
+    /// Whether the exporter lost nested values of it.
+    pub is_lossy: bool,
+}
+
+/// What a format does with its records.
+pub(crate) trait Mapping {
+    /// A record whose columns are understood.
+    type Parsed;
+
+    /// Understands the columns.
+    ///
+    /// # Errors
+    /// The reason why the record is refused.
+    fn parse(&mut self, raw: Raw<'_>) -> Result<Self::Parsed, String>;
+
+    /// The date that a program wrote in the culture of its computer, if this record's time hangs on one.
+    fn culture_date<'p>(&self, parsed: &'p Self::Parsed) -> Option<&'p str>;
+
+    /// Makes the rows.
+    ///
+    /// # Errors
+    /// The reason why the record (or what is left of it) is refused.
+    fn rows(
+        &mut self,
+        parsed: Self::Parsed,
+        origin: Origin,
+        dates: &mut CultureDates,
+        rows: &mut Rows,
+    ) -> Result<(), String>;
+}
+
+/// Collects rows of all tables into batches.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    auth: AuthBuilder,
+    iam: IamBuilder,
+    email: EmailBuilder,
+    full: Vec<EventBatch>,
+}
+
+impl Rows {
+    /// A sign-in.
+    pub fn auth(&mut self, row: Auth) {
+        self.auth.push(row);
+        if self.auth.len() >= BATCH_ROWS_MAX {
+            self.full.push(self.auth.finish());
+        }
+    }
+
+    /// A change, or a state, of the directory or a mailbox.
+    pub fn iam(&mut self, row: Iam) {
+        self.iam.push(row);
+        if self.iam.len() >= BATCH_ROWS_MAX {
+            self.full.push(self.iam.finish());
+        }
+    }
+
+    /// A message.
+    pub fn email(&mut self, row: Email) {
+        self.email.push(row);
+        if self.email.len() >= BATCH_ROWS_MAX {
+            self.full.push(self.email.finish());
+        }
+    }
+
+    fn emit(&mut self, out: &mut dyn Emit) -> Result<(), Stop> {
+        self.full.drain(..).try_for_each(|batch| out.batch(batch))
+    }
+
+    fn finish(mut self, out: &mut dyn Emit) -> Result<(), Stop> {
+        let last = [
+            (!self.auth.is_empty()).then(|| self.auth.finish()),
+            (!self.iam.is_empty()).then(|| self.iam.finish()),
+            (!self.email.is_empty()).then(|| self.email.finish()),
+        ];
+        self.full.extend(last.into_iter().flatten());
+        self.emit(out)
+    }
+}
+
+struct Waiting<P> {
+    parsed: P,
+    origin: Origin,
+}
+
+struct Reading<'m, M: Mapping> {
+    mapping: &'m mut M,
+    rows: Rows,
+    dates: CultureDates,
+    waiting: Vec<Waiting<M::Parsed>>,
+    waiting_bytes: usize,
+    is_order_known: bool,
+    records: u64,
+    lossy: BTreeSet<String>,
+}
+
+/// Reads an input that is CSV or JSON.
+///
+/// # Errors
+/// When the input cannot be read, or `out` says stop.
+pub(crate) fn read<M: Mapping>(
+    mapping: &mut M,
+    input: &mut dyn BufRead,
+    out: &mut dyn Emit,
+) -> Result<(), SourceError> {
+    let mut reading = Reading {
+        mapping,
+        rows: Rows::default(),
+        dates: CultureDates::default(),
+        waiting: Vec::new(),
+        waiting_bytes: 0,
+        is_order_known: false,
+        records: 0,
+        lossy: BTreeSet::new(),
+    };
+    if is_json(input)? {
+        json_records(input, &mut |number, record| reading.json(number, record, out))?;
+    } else {
+        csv_records(input, &mut |number, row| reading.csv(number, row, out))?;
+    }
+    reading.release(out)?;
+    reading.notes(out);
+    Ok(reading.rows.finish(out)?)
+}
+
+/// Whether the first byte that says something opens an object or an array.
+pub(crate) fn is_json(input: &mut dyn BufRead) -> io::Result<bool> {
+    loop {
+        let chunk = match input.fill_buf() {
+            Ok([]) => return Ok(false),
+            Ok(chunk) => chunk,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        match chunk.iter().position(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF)) {
+            Some(first) => return Ok(matches!(chunk[first], b'{' | b'[')),
+            None => {
+                let blank = chunk.len();
+                input.consume(blank);
+            }
+        }
+    }
+}
+
+impl<M: Mapping> Reading<'_, M> {
+    fn json(&mut self, number: u64, record: Result<&str, String>, out: &mut dyn Emit) -> Result<(), Stop> {
+        self.records += 1;
+        let parsed = record.and_then(|text| {
+            let object: Map<String, Value> =
+                serde_json::from_str(text).map_err(|error| format!("no JSON object: {error}"))?;
+            Ok((text, object))
+        });
+        let (text, object) = match parsed {
+            Ok(parsed) => parsed,
+            Err(reason) => {
+                out.reject(Reject { record: number, reason });
+                return Ok(());
+            }
+        };
+        let mut columns: Vec<_> = object.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
+        let is_lossy = self.drop_lossy(&mut columns);
+        self.take(Raw { columns }, Origin { number, json: text.to_owned(), is_lossy }, out)
+    }
+
+    fn csv(&mut self, number: u64, row: Result<&CsvRow<'_>, String>, out: &mut dyn Emit) -> Result<(), Stop> {
+        self.records += 1;
+        let row = match row {
+            Ok(row) => row,
+            Err(reason) => {
+                out.reject(Reject { record: number, reason });
+                return Ok(());
+            }
+        };
+        let mut columns: Vec<_> = row.iter().map(|(name, cell)| (Cow::Borrowed(name), Value::from(cell))).collect();
+        let json = row_json(&columns);
+        let is_lossy = self.drop_lossy(&mut columns);
+        self.take(Raw { columns }, Origin { number, json, is_lossy }, out)
+    }
+
+    /// Takes out the values that are only the name of a class, and remembers their columns.
+    fn drop_lossy(&mut self, columns: &mut [(Cow<'_, str>, Value)]) -> bool {
+        let mut any = false;
+        for (name, value) in columns {
+            if value.as_str().is_some_and(|cell| is_lossy(cell) || is_lost(cell)) {
+                any = true;
+                *value = Value::Null;
+                if self.lossy.len() < LOSSY_COLUMNS_MAX {
+                    self.lossy.insert(name.to_string());
+                }
+            }
+        }
+        any
+    }
+
+    fn take(&mut self, raw: Raw<'_>, origin: Origin, out: &mut dyn Emit) -> Result<(), Stop> {
+        let parsed = match self.mapping.parse(raw) {
+            Ok(parsed) => parsed,
+            Err(reason) => {
+                out.reject(Reject { record: origin.number, reason });
+                return Ok(());
+            }
+        };
+        if self.is_order_known {
+            self.map(Waiting { parsed, origin }, out);
+            return self.rows.emit(out);
+        }
+        // A date that says itself how to read it shows that this export is not written in a culture.
+        let mut is_plain = true;
+        if let Some(date) = self.mapping.culture_date(&parsed) {
+            self.dates.observe(date);
+            is_plain = self.dates.clone().is_certain(date);
+        }
+        self.waiting_bytes += origin.json.len();
+        self.waiting.push(Waiting { parsed, origin });
+        let is_enough = self.waiting.len() >= WAITING_RECORDS_MAX || self.waiting_bytes >= WAITING_BYTES_MAX;
+        if is_plain || is_enough || self.dates.order().is_some() {
+            self.release(out)?;
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, out: &mut dyn Emit) -> Result<(), Stop> {
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.map(waiting, out);
+        }
+        self.waiting_bytes = 0;
+        // A plain first date does not mean that all are: only a shown order or a full queue ends the waiting.
+        self.is_order_known |= self.dates.order().is_some() || self.dates.is_guess();
+        self.rows.emit(out)
+    }
+
+    fn map(&mut self, waiting: Waiting<M::Parsed>, out: &mut dyn Emit) {
+        let record = waiting.origin.number;
+        if let Err(reason) = self.mapping.rows(waiting.parsed, waiting.origin, &mut self.dates, &mut self.rows) {
+            out.reject(Reject { record, reason });
+        }
+    }
+
+    fn notes(&self, out: &mut dyn Emit) {
+        if ROW_CAPS.contains(&self.records) {
+            out.note(Note::new("row-cap", [("rows", self.records.to_string())]));
+        }
+        for column in &self.lossy {
+            out.note(Note::new("lossy-export", [("column", column.clone())]));
+        }
+        if self.dates.is_guess() {
+            out.note(Note::new("guessed-dates", [("dates", self.dates.guessed().to_string())]));
+        }
+    }
+}
+
+/// A row as a JSON object by header; cells without text are left out.
+fn row_json(columns: &[(Cow<'_, str>, Value)]) -> String {
+    let filled = columns.iter().filter(|(_, value)| value.as_str() != Some(""));
+    Value::Object(filled.map(|(name, value)| (name.to_string(), value.clone())).collect()).to_string()
+}
+
+/// Whether a date can be read in one way only.
+trait Certain {
+    fn is_certain(self, date: &str) -> bool;
+}
+
+impl Certain for CultureDates {
+    fn is_certain(mut self, date: &str) -> bool {
+        let before = self.guessed();
+        let _read = self.time(date);
+        self.guessed() == before
+    }
+}
