@@ -4,8 +4,8 @@ use std::path::Path;
 
 use matagi_model::Phrasebook;
 
-pub use crate::sigma::Refused;
 use crate::hunts::HuntSet;
+pub use crate::sigma::Refused;
 use crate::sigma::RuleSet;
 
 /// Rules and hunts to run. The Rust analytics are [`crate::ALL`].

@@ -12,6 +12,8 @@ pub mod coverage;
 pub mod hunts;
 mod run;
 pub mod sigma;
+#[cfg(test)]
+mod testing;
 
 pub use analytics::ALL;
 pub use content::{Content, Refused};

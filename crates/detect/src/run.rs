@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use matagi_model::{
-    AddressBook, Analytic, Context, Coverage, Evidence, Finding, Fold, Incident, Phrasebook, Progress, ScanError, Scanner,
-    Settings, Table,
+    AddressBook, Analytic, Context, Coverage, Evidence, Finding, Fold, Incident, Phrasebook, Progress, ScanError,
+    Scanner, Settings, Table,
 };
 
 use crate::{ALL, Content, base, correlate, coverage};
@@ -63,7 +63,8 @@ pub fn hunt(
     findings.dedup_by_key(|finding| finding.id());
 
     progress.stage("correlate");
-    let incidents = correlate::incidents(&findings, &context);
+    let mut incidents = correlate::incidents(&findings, &context);
+    correlate::measure(&mut incidents, scanner, &context)?;
     let coverage = coverage::assess(scanner, &context)?;
     Ok(Detection { findings, incidents, coverage, failures })
 }
@@ -109,9 +110,8 @@ fn read_tables(
 
 /// What happens to an important user weighs one step more, and says so.
 fn weigh_importance(finding: &mut Finding, settings: &Settings) {
-    let important = settings.important_users.iter().find(|user| {
-        finding.entities().any(|(entity, _)| entity.value == **user)
-    });
+    let important =
+        settings.important_users.iter().find(|user| finding.entities().any(|(entity, _)| entity.value == **user));
     if let Some(user) = important {
         finding.severity = finding.severity.raised();
         finding.reasons.push(matagi_model::Reason::new("important-user", 1.0, [("user", user.clone())]));

@@ -19,6 +19,8 @@ const JSON_BYTES_MAX: usize = 8 << 20;
 const VALUES_MAX: usize = 10_000;
 /// JSON texts within JSON texts that are followed.
 const NESTED_TEXTS_MAX: usize = 3;
+/// At the head of a path: whatever the name.
+const ANY_NAME: &str = "%.";
 /// Where a record that was read keeps the event itself.
 const ENVELOPES: [&str; 3] = ["AuditData", "properties", "_source"];
 
@@ -224,6 +226,11 @@ fn find(value: &Value, path: &str, texts_left: usize, values: &mut Values<'_>) -
             if let Some((_, found)) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(path)) {
                 values.push_json(found);
                 return true;
+            }
+            if let Some(tail) = path.strip_prefix(ANY_NAME) {
+                return object
+                    .values()
+                    .fold(false, |is_found, inner| find(inner, tail, texts_left, values) || is_found);
             }
             path.match_indices('.').rev().any(|(dot, _)| {
                 let (Some(head), Some(tail)) = (path.get(..dot), path.get(dot + 1..)) else { return false };

@@ -1,0 +1,229 @@
+//! Brute force on one account (MBX-003): many wrong passwords for one user in a short time.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use matagi_model::tables::AuthView;
+use matagi_model::{
+    Analytic, AnalyticMeta, Context, Entity, EventBatch, Evidence, Finding, Fold, Ip, Parameter, Reason, ReasonText,
+    Role, Scan, Severity, Stage, Table, Text, Time,
+};
+
+use crate::base::{SignIn, class, client};
+
+/// The analytic.
+pub struct BruteForce;
+
+static META: AnalyticMeta = AnalyticMeta {
+    id: "mailbox/brute-force",
+    catalogue: &["MBX-003"],
+    title: Text::new("Brute force on {user}", "{user} に対する総当たり攻撃"),
+    question: Text::new("Is one account being guessed at?", "特定のアカウントが総当たりで狙われていないか。"),
+    stage: Stage::CredentialAcquisition,
+    attack: &["T1110.001"],
+    scans: &[Scan {
+        table: Table::Auth,
+        columns: &["status_id", "status_code", "status_detail", "user_agent"],
+        partition_by: &["user_name"],
+    }],
+    parameters: &[
+        Parameter {
+            name: "failures_5_minutes_min",
+            default: 10.0,
+            reason: "nobody types ten passwords in five minutes",
+        },
+        Parameter {
+            name: "failures_hour_min",
+            default: 30.0,
+            reason: "a device with an old password tries a few times an hour",
+        },
+    ],
+    reasons: &[
+        ReasonText::new(
+            "failures",
+            "{count} wrong passwords for {user}, up to {peak} within an hour",
+            "{user} のパスワード誤りが {count} 回（1 時間あたり最大 {peak} 回）",
+        ),
+        ReasonText::new("several-addresses", "from {count} addresses", "{count} 個のアドレスから試行されています"),
+        ReasonText::new("locked", "the account was locked {count} times", "アカウントが {count} 回ロックされました"),
+        ReasonText::new(
+            "one-device",
+            "one program at one address and no lockout: likely a device with an old password",
+            "単一の端末からのみでロックもないため、古いパスワードが残った端末の可能性が高いです",
+        ),
+        ReasonText::new(
+            "then-success",
+            "a sign-in succeeded afterwards from the guessing address",
+            "その後、同じアドレスからサインインが成功しています",
+        ),
+    ],
+};
+
+/// Failures remembered for one user within the hour.
+const WINDOW_MAX: usize = 1_000;
+/// Evidence kept of one attack.
+const KEPT_MAX: usize = 20;
+/// Lockouts that raise the severity.
+const LOCKOUTS_MIN: u64 = 3;
+
+impl Analytic for BruteForce {
+    fn meta(&self) -> &'static AnalyticMeta {
+        &META
+    }
+
+    fn start(&self, context: &Context) -> Box<dyn Fold> {
+        let parameter = |name| META.parameter(name, &context.settings);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small documented parameters")]
+        let guesses = Guesses {
+            burst_min: parameter("failures_5_minutes_min") as usize,
+            hour_min: parameter("failures_hour_min") as usize,
+            users: BTreeMap::new(),
+        };
+        Box::new(guesses)
+    }
+}
+
+struct Guesses {
+    burst_min: usize,
+    hour_min: usize,
+    users: BTreeMap<String, Account>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    window: VecDeque<Time>,
+    peak: usize,
+    is_attacked: bool,
+    failures: u64,
+    lockouts: u64,
+    ips: BTreeSet<Ip>,
+    clients: BTreeSet<String>,
+    evidence: Vec<Evidence>,
+    success: Option<Evidence>,
+}
+
+impl Fold for Guesses {
+    fn batch(&mut self, batch: &EventBatch) {
+        let row = AuthView::new(batch);
+        for index in 0..batch.rows() {
+            let class =
+                class(row.status_code.get(index), row.status_detail.get(index), row.status_id.get(index).unwrap_or(0));
+            let (Some(user), time) = (row.user_name.get(index), row.time.get(index)) else { continue };
+            if !time.is_known() {
+                continue;
+            }
+            match class {
+                SignIn::BadPassword | SignIn::Locked => {
+                    let account = self.users.entry(user.to_owned()).or_default();
+                    account.failure(time, class, row.src_ip.get(index), row.user_agent.get(index).map(client));
+                    if account.evidence.len() < KEPT_MAX {
+                        account.evidence.push(Evidence::of(Table::Auth, &row, index, ""));
+                    }
+                    account.judge(self.burst_min, self.hour_min);
+                }
+                SignIn::Ok => {
+                    let Some(account) = self.users.get_mut(user) else { continue };
+                    let by_guesser = row.src_ip.get(index).is_some_and(|ip| account.ips.contains(&ip));
+                    if account.is_attacked && by_guesser && account.success.is_none() {
+                        account.success = Some(Evidence::of(Table::Auth, &row, index, ""));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Vec<Finding> {
+        self.users
+            .iter()
+            .filter(|(_, account)| account.is_attacked)
+            .map(|(user, account)| account.finding(user))
+            .collect()
+    }
+}
+
+impl Account {
+    fn failure(&mut self, time: Time, class: SignIn, ip: Option<Ip>, client: Option<crate::base::Client>) {
+        const ADDRESSES_MAX: usize = 200;
+        self.failures += 1;
+        self.lockouts += u64::from(class == SignIn::Locked);
+        if self.ips.len() < ADDRESSES_MAX {
+            self.ips.extend(ip.filter(|ip| !ip.is_internal()));
+        }
+        if self.clients.len() < ADDRESSES_MAX {
+            self.clients.extend(client.map(|client| client.name()));
+        }
+        self.window.push_back(time);
+        while self.window.front().is_some_and(|oldest| time.since_us(*oldest) > Time::HOUR_US)
+            || self.window.len() > WINDOW_MAX
+        {
+            self.window.pop_front();
+        }
+        self.peak = self.peak.max(self.window.len());
+    }
+
+    fn judge(&mut self, burst_min: usize, hour_min: usize) {
+        let last = self.window.back().copied().unwrap_or_default();
+        let burst = self.window.iter().rev().take_while(|time| last.since_us(**time) <= 5 * Time::MINUTE_US).count();
+        self.is_attacked |= burst >= burst_min || self.window.len() >= hour_min;
+    }
+
+    fn finding(&self, user: &str) -> Finding {
+        let one_device = self.ips.len() <= 1 && self.clients.len() <= 1 && self.lockouts == 0;
+        let mut severity = if one_device { Severity::Low } else { Severity::Medium };
+        let mut evidence = self.evidence.iter().cloned();
+        let first = evidence.next().expect("an attacked account has failures");
+        let mut finding =
+            Finding::new(&META, severity, first).titled("user", user).about(Entity::user(user), Role::Target);
+        finding = finding.because(Reason::new(
+            "failures",
+            4.0,
+            [("count", self.failures.to_string()), ("user", user.to_owned()), ("peak", self.peak.to_string())],
+        ));
+        if self.ips.len() > 1 {
+            severity = severity.raised();
+            finding = finding.because(Reason::new("several-addresses", 2.0, [("count", self.ips.len().to_string())]));
+        }
+        if self.lockouts >= LOCKOUTS_MIN {
+            severity = severity.raised();
+            finding = finding.because(Reason::new("locked", 2.0, [("count", self.lockouts.to_string())]));
+        }
+        if one_device {
+            finding = finding.because(Reason::new("one-device", -2.0, []));
+        }
+        if let Some(success) = self.success.as_ref().filter(|_| !one_device) {
+            severity = severity.raised();
+            finding = finding.because(Reason::new("then-success", 4.0, [])).proved_by(success.clone());
+        }
+        finding.severity = severity.min(Severity::High);
+        let kept = self.evidence.len() as u64;
+        finding = evidence.fold(finding, Finding::proved_by).and_more(self.failures.saturating_sub(kept));
+        self.ips.iter().take(50).fold(finding, |finding, ip| finding.about(Entity::ip(*ip), Role::Source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{run, sign_in};
+
+    #[test]
+    fn ten_in_five_minutes_from_two_addresses() {
+        let rows = (0..12).map(|n| {
+            sign_in(n * 20_000_000, "anna@c.example", ["203.0.113.9", "198.51.100.4"][n as usize % 2], "50126")
+        });
+        let found = run(&BruteForce, rows.collect());
+        assert_eq!((found.len(), found[0].severity), (1, Severity::High));
+    }
+
+    #[test]
+    fn a_phone_with_an_old_password_stays_low() {
+        let rows = (0..12).map(|n| sign_in(n * 20_000_000, "anna@c.example", "203.0.113.9", "50126"));
+        assert_eq!(run(&BruteForce, rows.collect())[0].severity, Severity::Low);
+    }
+
+    #[test]
+    fn a_few_mistypes_are_nothing() {
+        let rows = (0..9).map(|n| sign_in(n * 20_000_000, "anna@c.example", "203.0.113.9", "50126"));
+        assert!(run(&BruteForce, rows.collect()).is_empty());
+    }
+}

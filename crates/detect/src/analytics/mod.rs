@@ -1,0 +1,70 @@
+//! The third rung: detections that need Rust. One file an analytic, one line here.
+
+use matagi_model::Analytic;
+
+pub mod mailbox;
+
+/// Every Rust analytic, in the order in which findings are told.
+#[rustfmt::skip] // one line per analytic, so that two people adding one do not collide
+pub static ALL: &[&dyn Analytic] = &[
+    &mailbox::password_spray::PasswordSpray,
+    &mailbox::brute_force::BruteForce,
+    &mailbox::impossible_travel::ImpossibleTravel,
+    &mailbox::new_place::NewPlace,
+    &mailbox::session_elsewhere::SessionElsewhere,
+    &mailbox::hiding_rule::HidingRule,
+    &mailbox::forwarding_rule::ForwardingRule,
+    &mailbox::mailbox_forwarding::MailboxForwarding,
+    &mailbox::transport_rule::TransportRule,
+    &mailbox::delegation::Delegation,
+    &mailbox::user_consent::UserConsent,
+    &mailbox::admin_consent::AdminConsent,
+    &mailbox::new_account::NewAccount,
+    &mailbox::mail_read_burst::MailReadBurst,
+    &mailbox::app_reads_mailbox::AppReadsMailbox,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_analytic_file_is_registered() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/analytics/mailbox");
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().replace('_', "-"))
+            .filter(|name| name != "mod")
+            .map(|name| format!("mailbox/{name}"))
+            .collect();
+        let names: BTreeSet<String> = ALL.iter().map(|analytic| analytic.meta().id.to_owned()).collect();
+        assert_eq!(files, names, "src/analytics/ and ALL must agree");
+    }
+
+    #[test]
+    fn every_analytic_names_only_columns_that_exist() {
+        for scan in ALL.iter().flat_map(|analytic| analytic.meta().scans) {
+            let columns: BTreeSet<&str> = scan.table.docs().iter().map(|doc| doc.name).collect();
+            for column in scan.columns.iter().chain(scan.partition_by) {
+                assert!(columns.contains(column), "{} has no column {column}", scan.table.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_text_is_there_in_both_languages() {
+        for meta in ALL.iter().map(|analytic| analytic.meta()) {
+            let texts = [&meta.title, &meta.question].into_iter().chain(meta.reasons.iter().map(|reason| &reason.text));
+            for text in texts.chain(crate::base::REASONS.iter().map(|reason| &reason.text)) {
+                assert!(!text.en.is_empty() && !text.ja.is_ascii(), "{}: {text:?}", meta.id);
+                assert_eq!(placeholders(&text.en), placeholders(&text.ja), "{}: {text:?}", meta.id);
+            }
+        }
+    }
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name)).collect()
+    }
+}

@@ -1,0 +1,71 @@
+//! What every analytic shares: result classes, service-side actors, places, clients, habits, recipients.
+
+mod acting;
+mod actor;
+mod client;
+mod consent;
+mod dictionary;
+mod fields;
+mod habits;
+mod learn;
+mod place;
+mod recipient;
+mod rule;
+mod sign_in;
+mod surroundings;
+
+pub use acting::by_actor;
+pub use actor::{is_person, is_service_side};
+pub use client::{Client, client};
+pub use consent::{Consent, consent};
+pub use dictionary::{Dictionary, dictionary};
+pub use fields::{Fields, fields, modified, truthy};
+pub use habits::{Novelty, novelty};
+pub use learn::learn;
+pub use place::{Place, distance_km, place};
+pub use recipient::{Reach, Recipient, recipients};
+pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
+pub use sign_in::{SignIn, class, is_silent_request};
+pub use surroundings::{SURROUNDING_COLUMNS, Surroundings, surroundings};
+
+use matagi_model::ReasonText;
+
+/// Reasons that any finding may carry.
+pub static REASONS: &[ReasonText] = &[
+    ReasonText::new(
+        "important-user",
+        "{user} is marked as important in the configuration",
+        "{user} は設定で重要ユーザーに指定されています",
+    ),
+    ReasonText::new(
+        "cold",
+        "too little history of {user} to know what is usual: one step milder",
+        "{user} の履歴が少なく平常時の傾向が判断できないため、深刻度を一段階下げています",
+    ),
+    ReasonText::new("new-address", "{ip} is new for {user}", "{ip} は {user} にとって初めての接続元です"),
+    ReasonText::new(
+        "new-network",
+        "the network of {ip} ({network}) is new for {user}",
+        "{ip} のネットワーク（{network}）は {user} にとって初めてです",
+    ),
+    ReasonText::new(
+        "new-country",
+        "{user} was never seen in {country} before",
+        "{user} が {country} から接続した記録はこれまでにありません",
+    ),
+    ReasonText::new(
+        "hosting-network",
+        "{ip} belongs to a hosting or VPN provider ({network})",
+        "{ip} はホスティングまたはVPN事業者（{network}）のアドレスです",
+    ),
+    ReasonText::new(
+        "new-client",
+        "{user} never used {client} before",
+        "{user} が {client} を使った記録はこれまでにありません",
+    ),
+    ReasonText::new(
+        "tool-client",
+        "the client calls itself {client}, a tool and no person's program",
+        "クライアントは {client} と名乗っており、人が日常使うソフトではなくツールです",
+    ),
+];

@@ -1,0 +1,116 @@
+//! How unusual the circumstances of one event are for the user behind it.
+
+use matagi_model::tables::CommonView;
+use matagi_model::{Context, Reason, UserProfile};
+
+use super::{Client, Novelty, Place, client, is_service_side, novelty, place};
+
+/// The circumstances of one event, judged against the user's habits.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Who.
+    pub user: String,
+    /// From where.
+    pub place: Place,
+    /// With what.
+    pub client: Option<Client>,
+    /// Whether the address is new for the user.
+    pub address: Novelty,
+    /// Whether the autonomous system is.
+    pub network: Novelty,
+    /// Whether the country is.
+    pub country: Novelty,
+    /// Whether the client is.
+    pub program: Novelty,
+    /// Many users of the organisation use this network: its own, or a provider's.
+    pub is_common_network: bool,
+}
+
+/// The columns that [`surroundings`] reads beside those of evidence.
+pub const SURROUNDING_COLUMNS: [&str; 7] =
+    ["user_type", "src_country", "src_asn", "src_latitude", "src_longitude", "user_agent", "session_uid"];
+
+/// Users of an autonomous system that make it the organisation's own; and the share of all users that they must be.
+const ADOPTERS_MIN: usize = 3;
+const ADOPTERS_SHARE: usize = 10;
+
+/// Judges one event; `None` for the service side, for addresses inside and for Microsoft's own.
+pub fn surroundings(row: &CommonView<'_>, index: usize, context: &Context) -> Option<Surroundings> {
+    let user = row.user_name.get(index)?;
+    if is_service_side(Some(user), row.user_type.get(index)) {
+        return None;
+    }
+    let place = place(row, index, context.addresses.as_ref()).filter(|place| !place.microsoft)?;
+    let time = row.time.get(index);
+    let client = row.user_agent.get(index).map(client);
+    let empty = UserProfile::default();
+    let profile = context.estate.users.get(user).unwrap_or(&empty);
+    let country = place.country.as_ref().map_or(Novelty::Unknown, |country| {
+        novelty(profile, profile.countries.get(country), profile.countries.values(), time)
+    });
+    let network =
+        place.asn.map_or(Novelty::Unknown, |asn| novelty(profile, profile.asns.get(&asn), profile.asns.values(), time));
+    let program = client.as_ref().map_or(Novelty::Unknown, |client| {
+        novelty(profile, profile.clients.get(&client.name()), profile.clients.values(), time)
+    });
+    let adopters =
+        place.asn.and_then(|asn| context.estate.asn_users.get(&asn)).map_or(0, std::collections::BTreeSet::len);
+    Some(Surroundings {
+        user: user.to_owned(),
+        address: novelty(profile, profile.ips.get(&place.ip), profile.ips.values(), time),
+        is_common_network: adopters >= ADOPTERS_MIN && adopters * ADOPTERS_SHARE >= context.estate.users.len(),
+        place,
+        client,
+        network,
+        country,
+        program,
+    })
+}
+
+impl Surroundings {
+    /// Whether the place itself is new: the country, the network, or, where neither is known, the address.
+    pub fn is_new_place(&self) -> bool {
+        if self.country.is_new() || (self.network.is_new() && !self.is_common_network) {
+            return true;
+        }
+        self.place.asn.is_none() && self.place.country.is_none() && self.address.is_new()
+    }
+
+    /// Whether the judgement rests on a short history.
+    pub fn is_cold(&self) -> bool {
+        [self.address, self.network, self.country].contains(&Novelty::NewCold)
+    }
+
+    /// Whether a tool acted that no person reads mail with.
+    pub fn is_tool(&self) -> bool {
+        self.client.as_ref().is_some_and(|client| client.is_tool)
+    }
+
+    /// What speaks against an ordinary event, with weights for the rule scores of the catalogue.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let user = || ("user", self.user.clone());
+        let ip = || ("ip", self.place.ip.to_string());
+        let network = || ("network", self.place.network());
+        let mut reasons = Vec::new();
+        if self.country.is_new() {
+            reasons.push(Reason::new("new-country", 3.0, [user(), ("country", self.place.country_name().to_owned())]));
+        } else if self.network.is_new() && !self.is_common_network {
+            reasons.push(Reason::new("new-network", 3.0, [user(), ip(), network()]));
+        } else if self.is_new_place() {
+            reasons.push(Reason::new("new-address", 3.0, [user(), ip()]));
+        }
+        if self.place.hosting {
+            reasons.push(Reason::new("hosting-network", 1.0, [ip(), network()]));
+        }
+        match &self.client {
+            Some(client) if client.is_tool => {
+                reasons.push(Reason::new("tool-client", 2.0, [("client", client.name())]))
+            }
+            Some(client) if self.program == Novelty::New => {
+                reasons.push(Reason::new("new-client", 1.0, [user(), ("client", client.name())]));
+            }
+            _ => {}
+        }
+        reasons
+    }
+}

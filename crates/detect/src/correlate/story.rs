@@ -1,0 +1,279 @@
+//! An incident in words: title, narrative, what was left behind, what to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use matagi_model::{Context, EntityKind, Finding, NextStep, Role, Sentence, Severity, Stage, Text};
+
+use super::score::Scored;
+use crate::ALL;
+
+static TAKEOVER: Text = Text::new("Mailbox takeover of {user}", "{user} のメールボックス乗っ取り");
+static SUSPECTED: Text = Text::new("Suspicious activity around {user}", "{user} に関する不審な活動");
+static SPRAY: Text = Text::new("Password spray against the organisation", "組織に対するパスワードスプレー攻撃");
+static SETTINGS: Text = Text::new("Suspicious changes by {user}", "{user} による不審な設定変更");
+static OTHER: Text = Text::new("Related findings", "関連する複数の検知");
+
+pub(super) struct Title {
+    pub(super) text: Text,
+    pub(super) args: BTreeMap<String, String>,
+    pub(super) subject: Option<String>,
+}
+
+/// Who it is about, and what to call it.
+pub(super) fn title(members: &[&Finding], scored: &Scored) -> Title {
+    let victim = heaviest(members, Role::Victim);
+    let actor = heaviest(members, Role::Actor);
+    let subject = victim.clone().or_else(|| actor.clone());
+    let args: BTreeMap<String, String> = subject.iter().map(|user| ("user".to_owned(), user.clone())).collect();
+    if let [only] = members {
+        return Title { text: only.title.clone(), args: only.title_args.clone(), subject };
+    }
+    let only_guessing = members.iter().all(|finding| finding.stage == Stage::CredentialAcquisition);
+    let text = match (&subject, scored.is_takeover) {
+        (Some(_), true) => TAKEOVER.clone(),
+        (None, _) if only_guessing => SPRAY.clone(),
+        (Some(_), false) if victim.is_none() => SETTINGS.clone(),
+        (Some(_), false) => SUSPECTED.clone(),
+        (None, _) => OTHER.clone(),
+    };
+    Title { text, args, subject }
+}
+
+/// The account of this role that the gravest findings name most.
+fn heaviest(members: &[&Finding], role: Role) -> Option<String> {
+    let mut weights: BTreeMap<&str, u32> = BTreeMap::new();
+    for finding in members {
+        let weight = 1 + 4_u32.pow(u32::from(finding.severity.ocsf_id()) - 1);
+        for (entity, its_role) in finding.entities() {
+            if its_role == role && matches!(entity.kind, EntityKind::User | EntityKind::Mailbox) {
+                *weights.entry(&entity.value).or_default() += weight;
+            }
+        }
+    }
+    let heaviest = weights.into_iter().max_by(|one, two| one.1.cmp(&two.1).then_with(|| two.0.cmp(one.0)));
+    heaviest.map(|(user, _)| user.to_owned())
+}
+
+/// Sentences of one narrative: a reader's patience, not the evidence, is the limit.
+const SENTENCES_MAX: usize = 25;
+
+/// The story in order of time, told by the findings that matter.
+pub(super) fn narrative(members: &[&Finding], subject: Option<&str>, context: &Context) -> Vec<Sentence> {
+    let mut told: Vec<Sentence> = Vec::new();
+    let mut order: Vec<&&Finding> = members.iter().filter(|finding| finding.severity >= Severity::Low).collect();
+    order.sort_by_key(|finding| (finding.first_time(), finding.stage, finding.id()));
+    for finding in order {
+        let sentence = sentence(finding);
+        if !told.contains(&sentence) && told.len() < SENTENCES_MAX {
+            told.push(sentence);
+        }
+    }
+    let reads = ["MailItemsAccessed", "MessageBind"];
+    if !reads.iter().any(|operation| context.estate.operations.contains_key(*operation)) {
+        let user = subject.unwrap_or("-").to_owned();
+        told.push(Sentence::new("narr-cannot-see", [("user", user)]));
+    }
+    told
+}
+
+/// A finding's title as a sentence; one with a title of its own (a spray that succeeded) is told by its first reason.
+fn sentence(finding: &Finding) -> Sentence {
+    let own = ALL.iter().find(|analytic| analytic.meta().id == finding.analytic);
+    let is_renamed = own.is_some_and(|analytic| analytic.meta().title != finding.title);
+    match finding.reasons.first().filter(|_| is_renamed) {
+        Some(reason) => {
+            Sentence { scope: finding.analytic.clone(), code: reason.code.clone(), args: reason.args.clone() }
+        }
+        None => {
+            Sentence { scope: finding.analytic.clone(), code: "title".to_owned(), args: finding.title_args.clone() }
+        }
+    }
+}
+
+/// What still works for the attacker, as far as the findings say.
+pub(super) fn left_behind(members: &[&Finding]) -> Vec<Sentence> {
+    let mut left = Vec::new();
+    for finding in members.iter().filter(|finding| finding.severity >= Severity::Medium) {
+        let args = &finding.title_args;
+        let arg = |name: &'static str| (name, args.get(name).cloned().unwrap_or_default());
+        let sentence = match finding.analytic.as_str() {
+            "mailbox/hiding-rule" => Sentence::new("left-inbox-rule", [arg("mailbox"), ("rule", rule_of(finding))]),
+            "mailbox/forwarding-rule" => {
+                Sentence::new("left-forwarding-rule", [arg("mailbox"), arg("target"), ("rule", rule_of(finding))])
+            }
+            "mailbox/mailbox-forwarding" => Sentence::new("left-forwarding", [arg("mailbox"), arg("target")]),
+            "mailbox/transport-rule" => Sentence::new("left-transport-rule", [arg("rule")]),
+            "mailbox/delegation" => Sentence::new("left-delegate", [arg("trustee"), arg("rights"), arg("mailbox")]),
+            "mailbox/user-consent" | "mailbox/admin-consent" => Sentence::new("left-consent", [arg("app")]),
+            "mailbox/new-account" => Sentence::new("left-account", [arg("account")]),
+            _ => continue,
+        };
+        if !left.contains(&sentence) {
+            left.push(sentence);
+        }
+    }
+    left
+}
+
+fn rule_of(finding: &Finding) -> String {
+    let rule = finding.values(EntityKind::Rule).next().unwrap_or_default();
+    rule.split_once('\\').map_or(rule, |(_, name)| name).to_owned()
+}
+
+/// What to do, in order: keep the proof, throw the attacker out, remove what was left, look further.
+pub(super) fn next_steps(members: &[&Finding]) -> Vec<NextStep> {
+    let mut steps = Steps::default();
+    steps.add("preserve-evidence", &[], None);
+    let taken: BTreeSet<&str> = members
+        .iter()
+        .filter(|finding| finding.severity >= Severity::Medium)
+        .flat_map(|finding| finding.entities().filter(|(_, role)| *role == Role::Victim || *role == Role::Actor))
+        .filter(|(entity, _)| {
+            matches!(entity.kind, EntityKind::User | EntityKind::Mailbox) && entity.value.contains('@')
+        })
+        .map(|(entity, _)| entity.value.as_str())
+        .collect();
+    for user in taken {
+        let id = quoted(user);
+        steps.add("revoke-sessions", &[("user", user)], Some(format!("Revoke-MgUserSignInSession -UserId {id}")));
+        steps.add("reset-password", &[("user", user)], None);
+        let list = format!("Get-MgUserAuthenticationMethod -UserId {id}");
+        steps.add("check-mfa-methods", &[("user", user)], Some(list));
+    }
+    for finding in members.iter().filter(|finding| finding.severity >= Severity::Medium) {
+        steps.for_finding(finding);
+    }
+    let addresses: BTreeSet<&str> = members
+        .iter()
+        .flat_map(|finding| finding.entities())
+        .filter(|(entity, role)| entity.kind == EntityKind::Ip && *role == Role::Source)
+        .map(|(entity, _)| entity.value.as_str())
+        .collect();
+    if !addresses.is_empty() {
+        let list: Vec<&str> = addresses.into_iter().take(10).collect();
+        let values: Vec<String> = list.iter().map(|ip| format!("ip('{ip}')")).collect();
+        let sql = format!(
+            "matagi query \"SELECT user_name, min(time), max(time), count(*) FROM auth WHERE src_ip IN ({}) GROUP BY user_name\"",
+            values.join(", ")
+        );
+        steps.add("check-other-users", &[("ips", &list.join(", "))], Some(sql));
+    }
+    if members.iter().any(|finding| finding.stage == Stage::Fraud || finding.stage == Stage::Collection) {
+        steps.add("notify-recipients", &[], None);
+    }
+    steps.sorted()
+}
+
+/// The order of work.
+const ORDER: [&str; 15] = [
+    "preserve-evidence",
+    "enable-audit",
+    "disable-user",
+    "revoke-sessions",
+    "reset-password",
+    "check-mfa-methods",
+    "remove-inbox-rule",
+    "remove-forwarding",
+    "remove-transport-rule",
+    "remove-delegate",
+    "revoke-consent",
+    "remove-app-credential",
+    "disable-account",
+    "check-other-users",
+    "notify-recipients",
+];
+
+#[derive(Default)]
+struct Steps(Vec<NextStep>);
+
+impl Steps {
+    fn add(&mut self, code: &str, args: &[(&str, &str)], command: Option<String>) {
+        let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let step = NextStep { code: code.to_owned(), args, command };
+        if !self.0.contains(&step) {
+            self.0.push(step);
+        }
+    }
+
+    fn for_finding(&mut self, finding: &Finding) {
+        let arg = |name: &str| finding.title_args.get(name).map(String::as_str).unwrap_or_default();
+        let mailbox = quoted(arg("mailbox"));
+        match finding.analytic.as_str() {
+            "mailbox/hiding-rule" | "mailbox/forwarding-rule" => {
+                let rule = rule_of(finding);
+                let command = format!("Remove-InboxRule -Mailbox {mailbox} -Identity {}", quoted(&rule));
+                self.add("remove-inbox-rule", &[("mailbox", arg("mailbox")), ("rule", &rule)], Some(command));
+            }
+            "mailbox/mailbox-forwarding" => {
+                let command = format!(
+                    "Set-Mailbox -Identity {mailbox} -ForwardingSmtpAddress $null -ForwardingAddress $null -DeliverToMailboxAndForward $false"
+                );
+                self.add("remove-forwarding", &[("mailbox", arg("mailbox")), ("target", arg("target"))], Some(command));
+            }
+            "mailbox/transport-rule" => {
+                let command = format!("Remove-TransportRule -Identity {}", quoted(arg("rule")));
+                self.add("remove-transport-rule", &[("rule", arg("rule"))], Some(command));
+            }
+            "mailbox/delegation" => {
+                let (trustee, rights) = (quoted(arg("trustee")), arg("rights"));
+                let command = match rights {
+                    "SendAs" => format!(
+                        "Remove-RecipientPermission -Identity {mailbox} -Trustee {trustee} -AccessRights SendAs"
+                    ),
+                    "SendOnBehalf" => {
+                        format!("Set-Mailbox -Identity {mailbox} -GrantSendOnBehalfTo @{{Remove={trustee}}}")
+                    }
+                    _ => format!("Remove-MailboxPermission -Identity {mailbox} -User {trustee} -AccessRights {rights}"),
+                };
+                self.add("remove-delegate", &[("mailbox", arg("mailbox")), ("trustee", arg("trustee"))], Some(command));
+            }
+            "mailbox/user-consent" | "mailbox/admin-consent" => {
+                let command = format!(
+                    "Get-MgServicePrincipal -Filter \"displayName eq {}\" | ForEach-Object {{ Update-MgServicePrincipal -ServicePrincipalId $_.Id -AccountEnabled:$false }}",
+                    quoted(arg("app")).replace('"', "")
+                );
+                self.add("revoke-consent", &[("app", arg("app"))], Some(command));
+            }
+            "mailbox/new-account" => {
+                let command = format!("Update-MgUser -UserId {} -AccountEnabled:$false", quoted(arg("account")));
+                self.add("disable-account", &[("account", arg("account"))], Some(command));
+            }
+            _ => {}
+        }
+        if finding.catalogue.iter().any(|id| id == "MBX-032") {
+            self.add("remove-app-credential", &[], None);
+        }
+        if finding.stage == Stage::DefenseEvasion {
+            self.add("enable-audit", &[], None);
+        }
+    }
+
+    fn sorted(mut self) -> Vec<NextStep> {
+        self.0.sort_by_key(|step| ORDER.iter().position(|code| *code == step.code));
+        self.0
+    }
+}
+
+/// A value as a PowerShell literal: evidence is written by attackers, and this line is made to be pasted.
+fn quoted(value: &str) -> String {
+    let plain: String = value.chars().filter(|c| !c.is_control()).collect();
+    // PowerShell takes the typographic quotes for quotes too.
+    let plain = plain.replace(['\u{2018}', '\u{2019}', '\u{201a}', '\u{201b}'], "'");
+    format!("'{}'", plain.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_rule_name_stays_a_literal() {
+        assert_eq!(quoted("a'; Remove-Mailbox 'b"), "'a''; Remove-Mailbox ''b'");
+        assert_eq!(quoted("x\u{2019}; y\n"), "'x''; y'");
+    }
+
+    #[test]
+    fn every_step_has_its_place() {
+        assert_eq!(ORDER.iter().collect::<BTreeSet<_>>().len(), ORDER.len());
+    }
+}

@@ -1,0 +1,107 @@
+//! Builders for tests: rows in, findings out, no database.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use matagi_model::tables::{Auth, AuthBuilder, AuthOwn, Common, Iam, IamBuilder, IamOwn, Saas, SaasBuilder, SaasOwn};
+use matagi_model::{Analytic, Context, EventBatch, Finding, Ip, Settings, Table, Time, Uid};
+
+use crate::base;
+
+/// 2024-10-04T00:00:00Z, so that small offsets are known times.
+pub(crate) const START_US: i64 = 20_000 * Time::DAY_US;
+
+/// A row of any table.
+pub(crate) enum Row {
+    Auth(Auth),
+    Iam(Iam),
+    Saas(Saas),
+}
+
+pub(crate) fn common(offset_us: i64, user: &str, ip: &str, operation: &str) -> Common {
+    Common {
+        time: Time(START_US + offset_us),
+        event_uid: Uid::of(&[&offset_us.to_le_bytes(), user.as_bytes(), ip.as_bytes(), operation.as_bytes()]),
+        api_operation: Some(operation.to_owned()),
+        user_name: Some(user.to_owned()),
+        src_ip: ip.parse::<IpAddr>().ok().map(Ip::from),
+        status_id: 1,
+        source_path: Some("test".to_owned()),
+        source_record: 1,
+        ..Common::default()
+    }
+}
+
+/// A sign-in with an error code, by Chrome on Windows.
+pub(crate) fn sign_in(offset_us: i64, user: &str, ip: &str, code: &str) -> Row {
+    let ok = code == "0";
+    let operation = if ok { "UserLoggedIn" } else { "UserLoginFailed" };
+    Row::Auth(Auth {
+        common: Common {
+            status_code: Some(code.to_owned()),
+            status_id: if ok { 1 } else { 2 },
+            user_agent: Some("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/126.0.0.0 Safari/537.36".to_owned()),
+            ..common(offset_us, user, ip, operation)
+        },
+        own: AuthOwn::default(),
+        raw: None,
+    })
+}
+
+/// A change with its parameters as JSON.
+pub(crate) fn change(offset_us: i64, user: &str, ip: &str, operation: &str, own: IamOwn) -> Row {
+    Row::Iam(Iam { common: common(offset_us, user, ip, operation), own, raw: None })
+}
+
+/// A use of a service.
+pub(crate) fn usage(offset_us: i64, user: &str, ip: &str, operation: &str, own: SaasOwn) -> Row {
+    Row::Saas(Saas { common: common(offset_us, user, ip, operation), own, raw: None })
+}
+
+/// The rows as batches, by table, in order of time.
+pub(crate) fn batches(rows: Vec<Row>) -> Vec<EventBatch> {
+    let (mut auth, mut iam, mut saas) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        match row {
+            Row::Auth(row) => auth.push(row),
+            Row::Iam(row) => iam.push(row),
+            Row::Saas(row) => saas.push(row),
+        }
+    }
+    auth.sort_by_key(|row| row.common.time);
+    iam.sort_by_key(|row| row.common.time);
+    saas.sort_by_key(|row| row.common.time);
+    let (mut auths, mut iams, mut saass) = (AuthBuilder::default(), IamBuilder::default(), SaasBuilder::default());
+    auth.into_iter().for_each(|row| auths.push(row));
+    iam.into_iter().for_each(|row| iams.push(row));
+    saas.into_iter().for_each(|row| saass.push(row));
+    vec![auths.finish(), iams.finish(), saass.finish()]
+}
+
+/// What the evidence teaches, for a test.
+pub(crate) fn learnt(batches: &Vec<EventBatch>) -> Context {
+    let settings = Settings { domains: vec!["c.example".to_owned()], ..Settings::default() };
+    let estate =
+        base::learn(batches, &settings, &matagi_model::NoAddressBook, &()).expect("evidence in memory can be read");
+    Context { estate: Arc::new(estate), settings: Arc::new(settings), ..Context::default() }
+}
+
+/// Runs one analytic over rows, habits learnt from the same rows.
+pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
+    let batches = batches(rows);
+    let context = learnt(&batches);
+    let mut fold = analytic.start(&context);
+    for table in Table::ALL {
+        if analytic.meta().scans.iter().any(|scan| scan.table == table) {
+            batches.iter().filter(|batch| batch.table == table).for_each(|batch| fold.batch(batch));
+        }
+    }
+    fold.finish()
+}
+
+/// Ordinary days at the office: sign-ins from one address on `days` days, twice a day.
+pub(crate) fn office_days(user: &str, ip: &str, days: std::ops::Range<i64>) -> Vec<Row> {
+    days.flat_map(|day| [day * Time::DAY_US + 9 * Time::HOUR_US, day * Time::DAY_US + 14 * Time::HOUR_US])
+        .map(|offset| sign_in(offset, user, ip, "0"))
+        .collect()
+}
