@@ -4,9 +4,20 @@
 //! that the plan asks for, and honest look-alikes. [`Truth`] says what was planted; [`score`] holds the document that
 //! `matagi hunt --format json` prints against it.
 
+mod audit;
+mod company;
+mod dice;
+mod entra;
+mod event;
+mod exchange;
+mod habits;
+mod pieces;
 mod plan;
+mod scenarios;
 mod score;
+mod sink;
 mod truth;
+mod world;
 mod write;
 
 pub use plan::{Plan, Summary, SynthError, TakeoverKind, WrittenFile};

@@ -1,0 +1,498 @@
+//! Records of the Unified Audit Log: the AuditData object of each event that the log keeps.
+
+use matagi_model::Time;
+
+use crate::company::{Company, DOMAIN, Person};
+use crate::dice::{Guid, mix};
+use crate::event::{Bind, Cmdlet, Directory, Event, Protocol, SYSTEM, Sent, SignIn, What, message_bytes, message_key};
+use crate::pieces::{Escaped, Hex, Id, Iso, Number, Piece, put, text_of};
+use crate::world::{App, EXCHANGE, GRAPH, OUTLOOK, OUTLOOK_MOBILE};
+
+/// What the wrapper of a record says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wrapper {
+    /// RecordType by name.
+    pub(crate) record_type: &'static str,
+    /// Operation.
+    pub(crate) operation: &'static str,
+}
+
+const SYSTEM_NAME: &str = "NT AUTHORITY\\SYSTEM (Microsoft.Exchange.ServiceHost)";
+const SERVER: &str = "TYAPR01MB4821 (15.20.9012.021)";
+const HOST: &str = "jpnprd01.prod.outlook.com";
+
+/// Whether the audit log keeps a record of this.
+pub(crate) fn is_audited(what: &What) -> bool {
+    match what {
+        What::SignIn(sign_in) => sign_in.is_audited,
+        What::Receive { .. } => false,
+        _ => true,
+    }
+}
+
+/// Name of the account as the wrapper shows it.
+pub(crate) fn user_name<'a>(company: &'a Company, event: &Event) -> &'a str {
+    if event.user == SYSTEM { SYSTEM_NAME } else { &company.person(event.user).upn }
+}
+
+/// Writes the AuditData object of an event that [`is_audited`].
+pub(crate) fn record(company: &Company, event: &Event, out: &mut Vec<u8>) -> Wrapper {
+    let mut record = Record { company, event, out };
+    match &event.what {
+        What::SignIn(sign_in) => record.sign_in(sign_in),
+        What::Bind(bind) => record.bind(bind),
+        What::Sync { folder } => record.sync(folder),
+        What::Send(sent) => record.send(sent),
+        What::Receive { number } => unreachable!("message {number} is in the message trace only"),
+        What::File { operation, number } => record.file(operation, *number),
+        What::Teams { operation } => record.teams(operation),
+        What::Cmdlet(cmdlet) => record.cmdlet(cmdlet),
+        What::Directory(directory) => record.directory(directory),
+    }
+}
+
+/// Message-ID of a message, with its angle brackets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MessageId(pub(crate) u64);
+
+impl Piece for MessageId {
+    fn put(&self, out: &mut Vec<u8>) {
+        put!(out, "<TY", Hex(self.0), "@TYAPR01MB4821.", HOST, ">");
+    }
+}
+
+/// Half of the Message-ID of mail that was sent in this event.
+pub(crate) fn sent_key(id: Guid) -> u64 {
+    let bytes = id.to_be_bytes();
+    let half = |from: usize| u64::from_be_bytes(std::array::from_fn(|index| bytes[from + index]));
+    mix([half(0), half(8), 17])
+}
+
+struct Record<'a> {
+    company: &'a Company,
+    event: &'a Event,
+    out: &'a mut Vec<u8>,
+}
+
+impl Record<'_> {
+    fn person(&self) -> &Person {
+        self.company.person(self.event.user)
+    }
+
+    fn head(&mut self, operation: &str, record_type: u64, result: &str, user_type: u64, workload: &str) {
+        let (company, event) = (self.company, self.event);
+        put!(
+            self.out,
+            "{\"CreationTime\":\"",
+            Iso(event.time),
+            "\",\"Id\":\"",
+            Id(event.id),
+            "\",\"Operation\":\"",
+            operation
+        );
+        put!(self.out, "\",\"OrganizationId\":\"", Id(company.tenant), "\",\"RecordType\":", Number(record_type));
+        put!(self.out, ",\"ResultStatus\":\"", result, "\",\"UserKey\":\"");
+        if event.user == SYSTEM {
+            put!(self.out, Escaped(SYSTEM_NAME));
+        } else if record_type == 15 {
+            put!(self.out, Id(company.person(event.user).id));
+        } else {
+            put!(self.out, Hex(company.person(event.user).puid()));
+        }
+        put!(self.out, "\",\"UserType\":", Number(user_type), ",\"Version\":1,\"Workload\":\"", workload);
+        put!(self.out, "\",\"UserId\":\"", Escaped(user_name(company, event)), "\"");
+    }
+
+    fn sign_in(&mut self, sign_in: &SignIn) -> Wrapper {
+        // An interrupted sign-in calls itself a success in one field and a failure in another.
+        let (operation, result, detail) = match sign_in.error {
+            0 => ("UserLoggedIn", "Success", "Success"),
+            50126 | 50034 | 50053 | 50056 | 50057 => ("UserLoginFailed", "Failed", "UserError"),
+            _ => ("UserLoginFailed", "Success", "UserError"),
+        };
+        self.head(operation, 15, result, 0, "AzureActiveDirectory");
+        let (person, event) = (self.company.person(self.event.user), self.event);
+        let (ip, client) = (event.seat.place.ip, event.seat.device.client);
+        let request = match sign_in.protocol {
+            Protocol::Page => "OAuth2:Authorize",
+            Protocol::Token | Protocol::Password | Protocol::Smtp => "OAuth2:Token",
+        };
+        put!(self.out, ",\"ClientIP\":\"", ip, "\",\"ObjectId\":\"", Id(sign_in.resource.id));
+        put!(
+            self.out,
+            "\",\"AzureActiveDirectoryEventType\":1,\"ExtendedProperties\":[{\"Name\":\"ResultStatusDetail\",\"Value\":\"",
+            detail
+        );
+        put!(self.out, "\"},{\"Name\":\"UserAgent\",\"Value\":\"", Escaped(client.user_agent));
+        put!(
+            self.out,
+            "\"},{\"Name\":\"RequestType\",\"Value\":\"",
+            request,
+            "\"}],\"ModifiedProperties\":[],\"Actor\":[{\"ID\":\""
+        );
+        put!(
+            self.out,
+            Id(person.id),
+            "\",\"Type\":0},{\"ID\":\"",
+            person.upn.as_str(),
+            "\",\"Type\":5}],\"ActorContextId\":\""
+        );
+        put!(
+            self.out,
+            Id(self.company.tenant),
+            "\",\"ActorIpAddress\":\"",
+            ip,
+            "\",\"InterSystemsId\":\"",
+            Id(event.id ^ 0xffff)
+        );
+        put!(
+            self.out,
+            "\",\"IntraSystemId\":\"",
+            Id(event.id),
+            "\",\"SupportTicketId\":\"\",\"Target\":[{\"ID\":\"",
+            Id(sign_in.resource.id)
+        );
+        put!(
+            self.out,
+            "\",\"Type\":0}],\"TargetContextId\":\"",
+            Id(self.company.tenant),
+            "\",\"ApplicationId\":\"",
+            Id(sign_in.app.id)
+        );
+        put!(self.out, "\",\"DeviceProperties\":[");
+        if let Some(device) = event.seat.device.id {
+            put!(self.out, "{\"Name\":\"Id\",\"Value\":\"", Id(device), "\"},{\"Name\":\"DisplayName\",\"Value\":\"");
+            put!(self.out, device_name(device).as_str(), "\"},");
+        }
+        let managed = if event.seat.device.id.is_some() { "True" } else { "False" };
+        put!(
+            self.out,
+            "{\"Name\":\"OS\",\"Value\":\"",
+            client.os,
+            "\"},{\"Name\":\"BrowserType\",\"Value\":\"",
+            client.browser_type
+        );
+        put!(self.out, "\"},{\"Name\":\"IsCompliantAndManaged\",\"Value\":\"", managed, "\"}");
+        if sign_in.error == 0 {
+            put!(self.out, ",{\"Name\":\"SessionId\",\"Value\":\"", Id(event.seat.session), "\"}");
+        }
+        put!(self.out, "],\"ErrorNumber\":\"", Number(sign_in.error.into()), "\"");
+        if sign_in.error != 0 {
+            put!(self.out, ",\"LogonError\":\"", logon_error(sign_in.error), "\"");
+        }
+        put!(self.out, "}");
+        Wrapper { record_type: "AzureActiveDirectoryStsLogon", operation }
+    }
+
+    /// What all records about a mailbox share.
+    fn mailbox(&mut self, mailbox: u32, app: &App, client_app: Option<Guid>) {
+        let owner = self.company.person(mailbox);
+        let is_owner = mailbox == self.event.user;
+        put!(self.out, ",\"AppId\":\"", Id(app.id), "\",\"ClientAppId\":\"");
+        if let Some(client_app) = client_app {
+            put!(self.out, Id(client_app));
+        }
+        put!(self.out, "\",\"ClientIPAddress\":\"", self.event.seat.place.ip, "\",\"ClientInfoString\":\"");
+        put!(
+            self.out,
+            Escaped(self.event.seat.device.client.client_info),
+            "\",\"ExternalAccess\":false,\"InternalLogonType\":0,\"LogonType\":"
+        );
+        put!(self.out, if is_owner { "0" } else { "2" }, ",\"LogonUserSid\":\"S-1-5-21-");
+        put!(self.out, Number(self.person().puid() % 4_000_000_000), "\",\"MailboxGuid\":\"", Id(owner.id ^ 0xabcd));
+        put!(
+            self.out,
+            "\",\"MailboxOwnerSid\":\"S-1-5-21-",
+            Number(owner.puid() % 4_000_000_000),
+            "\",\"MailboxOwnerUPN\":\""
+        );
+        put!(self.out, owner.upn.as_str(), "\",\"OrganizationName\":\"", DOMAIN, "\",\"OriginatingServer\":\"", SERVER);
+        put!(
+            self.out,
+            "\\r\\n\",\"SessionId\":\"",
+            Id(self.event.seat.session),
+            "\",\"AppAccessContext\":{\"AADSessionId\":\""
+        );
+        // A token lives for about an hour.
+        let hour = self.event.time.0.div_euclid(Time::HOUR_US).unsigned_abs();
+        put!(
+            self.out,
+            Id(self.event.seat.session),
+            "\",\"UniqueTokenId\":\"",
+            Hex(mix([hour, 3, u64::from(self.event.user)])),
+            "\"}"
+        );
+    }
+
+    /// The Microsoft application that a client speaks through.
+    fn mail_app(&self) -> &'static App {
+        let info = self.event.seat.device.client.client_info;
+        if info.starts_with("Client=OutlookService") {
+            &OUTLOOK_MOBILE
+        } else if info.starts_with("Client=OWA") {
+            &EXCHANGE
+        } else if info.starts_with("Client=REST") {
+            &GRAPH
+        } else {
+            &OUTLOOK
+        }
+    }
+
+    fn bind(&mut self, bind: &Bind) -> Wrapper {
+        self.head("MailItemsAccessed", 50, "Succeeded", 0, "Exchange");
+        let app = if bind.app.is_some() { &GRAPH } else { self.mail_app() };
+        self.mailbox(bind.mailbox, app, bind.app);
+        put!(
+            self.out,
+            ",\"OperationProperties\":[{\"Name\":\"MailAccessType\",\"Value\":\"Bind\"},{\"Name\":\"IsThrottled\",\"Value\":\"False\"}]"
+        );
+        put!(self.out, ",\"Folders\":[{\"FolderItems\":[");
+        for position in 0..u64::from(bind.count) {
+            let key = message_key(self.company.seed, bind.mailbox, bind.first.saturating_sub(position));
+            put!(self.out, if position == 0 { "" } else { "," }, "{\"InternetMessageId\":\"", MessageId(key));
+            put!(self.out, "\",\"SizeInBytes\":", Number(message_bytes(key)), "}");
+        }
+        let folder = mix([u64::from(bind.mailbox), bind.folder.len() as u64, 41]);
+        put!(
+            self.out,
+            "],\"Id\":\"LgAAAAB",
+            Hex(folder),
+            "AQAC\",\"Path\":\"",
+            Escaped(bind.folder),
+            "\"}],\"OperationCount\":"
+        );
+        put!(self.out, Number(bind.count.into()), "}");
+        Wrapper { record_type: "ExchangeItemAggregated", operation: "MailItemsAccessed" }
+    }
+
+    fn sync(&mut self, folder: &str) -> Wrapper {
+        self.head("MailItemsAccessed", 2, "Succeeded", 0, "Exchange");
+        let app = self.mail_app();
+        self.mailbox(self.event.user, app, None);
+        put!(
+            self.out,
+            ",\"OperationProperties\":[{\"Name\":\"MailAccessType\",\"Value\":\"Sync\"},{\"Name\":\"IsThrottled\",\"Value\":\"False\"}]"
+        );
+        put!(
+            self.out,
+            ",\"ClientProcessName\":\"OUTLOOK.EXE\",\"ClientVersion\":\"16.0.18925.20158\",\"Item\":{\"Id\":\"RgAAAAB\",\"ParentFolder\":{\"Id\":\"LgAAAAB"
+        );
+        put!(
+            self.out,
+            Hex(mix([self.event.user.into(), folder.len() as u64, 41])),
+            "AQAC\",\"Name\":\"",
+            folder,
+            "\",\"Path\":\"Not Available\"}}}"
+        );
+        Wrapper { record_type: "ExchangeItem", operation: "MailItemsAccessed" }
+    }
+
+    fn send(&mut self, sent: &Sent) -> Wrapper {
+        self.head("Send", 2, "Succeeded", 0, "Exchange");
+        put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, "\"");
+        let app = self.mail_app();
+        self.mailbox(self.event.user, app, None);
+        let key = sent_key(self.event.id);
+        put!(self.out, ",\"Item\":{\"Id\":\"RgAAAAB", Hex(key), "\",\"InternetMessageId\":\"", MessageId(key));
+        put!(
+            self.out,
+            "\",\"ParentFolder\":{\"Id\":\"LgAAAAB",
+            Hex(mix([self.event.user.into(), 6, 41])),
+            "AQAC\",\"Path\":\"\\\\Drafts\"},\"SizeInBytes\":"
+        );
+        put!(
+            self.out,
+            Number(message_bytes(key)),
+            ",\"Subject\":\"",
+            Escaped(&sent.subject),
+            "\"},\"SaveToSentItems\":true}"
+        );
+        Wrapper { record_type: "ExchangeItem", operation: "Send" }
+    }
+
+    fn file(&mut self, operation: &'static str, number: u64) -> Wrapper {
+        self.head(operation, 6, "Succeeded", 0, "SharePoint");
+        let name = format!("資料-{number:04}.xlsx");
+        let site = format!("https://matagi-seisakusho.sharepoint.example/sites/dept{}/Shared Documents/", number % 7);
+        put!(
+            self.out,
+            ",\"ClientIP\":\"",
+            self.event.seat.place.ip,
+            "\",\"ObjectId\":\"",
+            Escaped(&site),
+            name.as_str()
+        );
+        put!(
+            self.out,
+            "\",\"CorrelationId\":\"",
+            Id(self.event.id ^ 0x5a5a),
+            "\",\"EventSource\":\"SharePoint\",\"ItemType\":\"File\",\"UserAgent\":\""
+        );
+        put!(self.out, Escaped(self.event.seat.device.client.user_agent), "\",\"SiteUrl\":\"", Escaped(&site));
+        put!(
+            self.out,
+            "\",\"SourceFileExtension\":\"xlsx\",\"SourceFileName\":\"",
+            name.as_str(),
+            "\",\"SourceRelativeUrl\":\"Shared Documents\"}"
+        );
+        Wrapper { record_type: "SharePointFileOperation", operation }
+    }
+
+    fn teams(&mut self, operation: &'static str) -> Wrapper {
+        self.head(operation, 25, "Succeeded", 0, "MicrosoftTeams");
+        put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, "\",\"ObjectId\":\"Desktop\"}");
+        Wrapper { record_type: "MicrosoftTeams", operation }
+    }
+
+    fn cmdlet(&mut self, cmdlet: &Cmdlet) -> Wrapper {
+        let is_system = self.event.user == SYSTEM;
+        self.head(cmdlet.operation, 1, "True", if is_system { 3 } else { 2 }, "Exchange");
+        if !is_system {
+            // Exchange records the source port too.
+            let port = 1024 + u64::from(self.event.seat.place.ip.octets()[3]) * 131 + u64::from(self.event.user % 97);
+            put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, ":", Number(port), "\"");
+        }
+        let folder = format!("APCPR01A021.PROD.OUTLOOK.COM/Microsoft Exchange Hosted Organizations/{DOMAIN}/");
+        put!(self.out, ",\"ObjectId\":\"", Escaped(&folder), Escaped(&cmdlet.object), "\",\"AppId\":\"");
+        if !is_system {
+            put!(self.out, Id(cmdlet.app.id));
+        }
+        put!(self.out, "\",\"ClientAppId\":\"\",\"ExternalAccess\":", if is_system { "true" } else { "false" });
+        put!(
+            self.out,
+            ",\"OrganizationName\":\"",
+            DOMAIN,
+            "\",\"OriginatingServer\":\"",
+            SERVER,
+            "\",\"Parameters\":["
+        );
+        for (position, (name, value)) in cmdlet.parameters.iter().enumerate() {
+            put!(
+                self.out,
+                if position == 0 { "" } else { "," },
+                "{\"Name\":\"",
+                *name,
+                "\",\"Value\":\"",
+                Escaped(value),
+                "\"}"
+            );
+        }
+        put!(self.out, "]");
+        if !is_system {
+            put!(
+                self.out,
+                ",\"SessionId\":\"",
+                Id(self.event.seat.session),
+                "\",\"AppAccessContext\":{\"AADSessionId\":\""
+            );
+            put!(self.out, Id(self.event.seat.session), "\"}");
+        }
+        put!(self.out, "}");
+        Wrapper { record_type: "ExchangeAdmin", operation: cmdlet.operation }
+    }
+
+    fn directory(&mut self, change: &Directory) -> Wrapper {
+        let operation = dotted(change.operation);
+        self.head(operation, 8, "Success", 0, "AzureActiveDirectory");
+        let person = self.company.person(self.event.user);
+        let agent = format!("{{\"User-Agent\":\"{}\"}}", self.event.seat.device.client.user_agent);
+        put!(
+            self.out,
+            ",\"ObjectId\":\"",
+            Escaped(&change.target_key),
+            "\",\"AzureActiveDirectoryEventType\":1,\"ExtendedProperties\":["
+        );
+        put!(
+            self.out,
+            "{\"Name\":\"additionalDetails\",\"Value\":\"",
+            Escaped(&agent),
+            "\"},{\"Name\":\"extendedAuditEventCategory\",\"Value\":\""
+        );
+        put!(self.out, change.target_type, "\"}],\"ModifiedProperties\":[");
+        for (position, (name, old, new)) in change.modified.iter().enumerate() {
+            put!(
+                self.out,
+                if position == 0 { "" } else { "," },
+                "{\"Name\":\"",
+                *name,
+                "\",\"NewValue\":\"",
+                Escaped(new)
+            );
+            put!(self.out, "\",\"OldValue\":\"", Escaped(old), "\"}");
+        }
+        let actor = text_of(&Id(person.id));
+        put!(self.out, "],\"Actor\":[{\"ID\":\"", person.upn.as_str(), "\",\"Type\":5},{\"ID\":\"", Hex(person.puid()));
+        put!(self.out, "\",\"Type\":3},{\"ID\":\"User_", actor.as_str(), "\",\"Type\":2},{\"ID\":\"", actor.as_str());
+        put!(self.out, "\",\"Type\":2},{\"ID\":\"User\",\"Type\":2}],\"ActorContextId\":\"", Id(self.company.tenant));
+        put!(self.out, "\",\"ActorIpAddress\":\"", self.event.seat.place.ip, "\",\"InterSystemsId\":\"");
+        put!(self.out, Id(correlation(self.event)), "\",\"IntraSystemId\":\"", Id(self.event.id ^ 0x77));
+        put!(
+            self.out,
+            "\",\"SupportTicketId\":\"\",\"Target\":[{\"ID\":\"",
+            change.target_type,
+            "_",
+            Id(change.target_id)
+        );
+        put!(
+            self.out,
+            "\",\"Type\":2},{\"ID\":\"",
+            Id(change.target_id),
+            "\",\"Type\":2},{\"ID\":\"",
+            change.target_type,
+            "\",\"Type\":2},{\"ID\":\""
+        );
+        let (kind, key) =
+            if change.target_type == "User" { ("5", &change.target_key) } else { ("4", &change.target_key) };
+        put!(
+            self.out,
+            Escaped(&change.target_name),
+            "\",\"Type\":1},{\"ID\":\"",
+            Escaped(key),
+            "\",\"Type\":",
+            kind,
+            "}],\"TargetContextId\":\""
+        );
+        put!(self.out, Id(self.company.tenant), "\"}");
+        Wrapper { record_type: "AzureActiveDirectory", operation }
+    }
+}
+
+/// Id that the audit log and the Entra audit log share for one change.
+pub(crate) fn correlation(event: &Event) -> Guid {
+    event.id ^ 0x3c3c
+}
+
+/// Name of a machine, from its id.
+pub(crate) fn device_name(device: Guid) -> String {
+    let low = u64::try_from(device & 0xffff_ffff).expect("32 bits");
+    format!("MTG-{low:08X}")
+}
+
+/// A directory operation as the audit log spells it.
+fn dotted(operation: &'static str) -> &'static str {
+    match operation {
+        "Consent to application" => "Consent to application.",
+        "Add delegated permission grant" => "Add delegated permission grant.",
+        "Add service principal" => "Add service principal.",
+        "Change user password" => "Change user password.",
+        "Update user" => "Update user.",
+        "Add user" => "Add user.",
+        "Add member to group" => "Add member to group.",
+        "User registered security info" => "User registered security info.",
+        other => other,
+    }
+}
+
+fn logon_error(error: u32) -> &'static str {
+    match error {
+        50034 => "UserAccountNotFound",
+        50053 => "IdsLocked",
+        50074 => "UserStrongAuthClientAuthNRequiredInterrupt",
+        50076 => "UserStrongAuthClientAuthNRequired",
+        50125 => "PasswordResetRegistrationRequiredInterrupt",
+        50126 => "InvalidUserNameOrPassword",
+        50140 => "KmsiInterrupt",
+        65001 => "DelegationDoesNotExist",
+        _ => "UserError",
+    }
+}
