@@ -195,7 +195,7 @@ impl Record<'_> {
         put!(self.out, "\",\"ClientIPAddress\":\"", self.event.seat.place.ip, "\",\"ClientInfoString\":\"");
         put!(
             self.out,
-            Escaped(self.event.seat.device.client.client_info),
+            Escaped(self.event.seat.device.client.info),
             "\",\"ExternalAccess\":false,\"InternalLogonType\":0,\"LogonType\":"
         );
         put!(self.out, if is_owner { "0" } else { "2" }, ",\"LogonUserSid\":\"S-1-5-21-");
@@ -226,7 +226,7 @@ impl Record<'_> {
 
     /// The Microsoft application that a client speaks through.
     fn mail_app(&self) -> &'static App {
-        let info = self.event.seat.device.client.client_info;
+        let info = self.event.seat.device.client.info;
         if info.starts_with("Client=OutlookService") {
             &OUTLOOK_MOBILE
         } else if info.starts_with("Client=OWA") {

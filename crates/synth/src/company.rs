@@ -100,11 +100,14 @@ pub(crate) struct Person {
     pub(crate) keeps_session: bool,
     /// Whether work at home goes through the office's egress.
     pub(crate) uses_vpn: bool,
-    /// A script or device instead of a person.
-    pub(crate) is_service: bool,
 }
 
 impl Person {
+    /// A script or device instead of a person.
+    pub(crate) fn is_service(&self) -> bool {
+        *self.laptop.client == SCRIPT
+    }
+
     /// Passport-like id of the older directory.
     pub(crate) fn puid(&self) -> u64 {
         0x1003_2000_0000_0000 | (mix([self.index.into(), 11, 3]) >> 24)
@@ -315,7 +318,6 @@ fn people(plan: &Plan) -> Vec<Person> {
         let index = plan.users + offset;
         let mut dice = Dice::of([plan.seed, 1, index.into(), 0]);
         let mut service = person(plan, index, format!("{local}@{DOMAIN}"), local.to_owned(), false, &mut dice);
-        service.is_service = true;
         service.department = Department::Systems;
         service.laptop = Device { client: &SCRIPT, id: None };
         service.phone = None;
@@ -364,7 +366,6 @@ fn person(plan: &Plan, index: u32, upn: String, name: String, is_japanese: bool,
         start_minutes: 8 * 60 + 20 + dice.within(0, 70),
         keeps_session: dice.chance(200),
         uses_vpn: dice.chance(300),
-        is_service: false,
     }
 }
 
@@ -406,8 +407,7 @@ fn is_holiday(date: jiff::civil::Date) -> bool {
     let after_sunday = yesterday.is_some_and(|before| before.weekday().to_monday_zero_offset() == 6 && named(before));
     let between = yesterday.is_some_and(named) && tomorrow.is_some_and(named);
     // When the 3rd or 4th of May is a Sunday, the 6th makes up for it.
-    let made_up = (date.month(), date.day()) == (5, 6) && date.weekday().to_monday_zero_offset() == 2
-        || (date.month(), date.day()) == (5, 6) && date.weekday().to_monday_zero_offset() == 1;
+    let made_up = (date.month(), date.day()) == (5, 6) && matches!(date.weekday().to_monday_zero_offset(), 1 | 2);
     named(date) || after_sunday || between || made_up
 }
 

@@ -24,9 +24,7 @@ impl Dice {
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         // The bias of a multiply-shift over 64 bits is far below anything that the evidence could show.
         let wide = u128::from(self.0.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product")]
-        let high = (wide >> 64) as u64;
-        high
+        (wide >> 64) as u64
     }
 
     /// `low` to `high`, both included.

@@ -35,7 +35,7 @@ pub(crate) fn sign_in(company: &Company, event: &Event, sign_in: &SignIn, out: &
         "\",\"ipAddress\":\"",
         seat.place.ip,
         "\",\"clientAppUsed\":\"",
-        client_app(sign_in, client.client_app)
+        client_app(sign_in, client.kind)
     );
     put!(out, "\",\"userAgent\":\"", Escaped(client.user_agent), "\",\"correlationId\":\"", Id(event.id ^ 0x1111));
     put!(out, "\",\"conditionalAccessStatus\":\"", if sign_in.error == 0 { "success" } else { "notApplied" });

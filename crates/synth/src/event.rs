@@ -117,6 +117,9 @@ pub(crate) struct Sent {
     pub(crate) to: Vec<String>,
 }
 
+/// Name and value of a cmdlet's argument.
+pub(crate) type Parameter = (&'static str, String);
+
 /// An Exchange cmdlet.
 #[derive(Debug, Clone)]
 pub(crate) struct Cmdlet {
@@ -125,7 +128,7 @@ pub(crate) struct Cmdlet {
     /// What it changed, below the organisation.
     pub(crate) object: String,
     /// Arguments.
-    pub(crate) parameters: Vec<(&'static str, String)>,
+    pub(crate) parameters: Vec<Parameter>,
     /// Client.
     pub(crate) app: &'static App,
 }

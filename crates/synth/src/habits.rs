@@ -5,8 +5,8 @@ use matagi_model::Time;
 use crate::company::{Company, DOMAIN, Department, Person, Stay};
 use crate::dice::{Dice, Guid, mix};
 use crate::event::{
-    Bind, Cmdlet, Directory, Event, INBOUND_A_DAY, OLD_MESSAGES, Protocol, SYSTEM, Script, Sent, SignIn, What,
-    outsider, subject,
+    Bind, Cmdlet, Directory, Event, INBOUND_A_DAY, OLD_MESSAGES, Parameter, Protocol, SYSTEM, Script, Sent, SignIn,
+    What, outsider, subject,
 };
 use crate::world::{
     API, App, CLOUD, CRM, Device, EXCHANGE, EXCHANGE_ADMIN, GRAPH, OFFICE_HOME, ONEDRIVE, OUTLOOK, OUTLOOK_MOBILE,
@@ -36,13 +36,14 @@ pub(crate) fn whereabouts(company: &Company, person: &Person, day: u32) -> Where
     let to = from + 8 * 60 + dice.within(0, 110);
     let is_home = dice.chance(person.department.home_per_mille());
     let is_absent = dice.chance(40);
-    let (work, mail) = match company.stays.get(&(person.index, day)) {
-        Some(Stay::Office) => (Some(person.office), Some(person.office)),
+    let stay = company.stays.get(&(person.index, day));
+    let is_off = !company.working[day as usize] || is_absent;
+    let (work, mail) = match stay {
         Some(Stay::At(place)) => (Some(*place), Some(*place)),
         Some(Stay::Away) => (None, None),
-        None if !company.working[day as usize] || is_absent => (None, None),
+        None if is_off => (None, None),
         None if is_home => (Some(person.home), Some(if person.uses_vpn { person.office } else { person.home })),
-        None => (Some(person.office), Some(person.office)),
+        None | Some(Stay::Office) => (Some(person.office), Some(person.office)),
     };
     Whereabouts { work, mail, from, to }
 }
@@ -57,7 +58,7 @@ pub(crate) fn newest_message(day: u32, minutes: i64) -> u64 {
 pub(crate) fn day(company: &Company, person: &Person, day: u32, events: &mut Vec<Event>) {
     let mut dice = Dice::of([company.seed, DAY_PURPOSE, person.index.into(), day.into()]);
     let mut diary = Diary { company, person, day, script: Script { dice: &mut dice, events } };
-    if person.is_service {
+    if person.is_service() {
         diary.service();
         return;
     }
@@ -182,8 +183,8 @@ impl Diary<'_> {
             to.push(recipient);
         }
         to.dedup();
-        let sent = Sent { subject: subject(self.person.is_japanese, key), to };
-        self.add(minutes, seat, What::Send(Box::new(sent)));
+        let mail = Sent { subject: subject(self.person.is_japanese, key), to };
+        self.add(minutes, seat, What::Send(Box::new(mail)));
     }
 
     /// Mail that comes in; numbers run with the day, so that what is opened was received.
@@ -321,7 +322,7 @@ pub(crate) fn system(company: &Company, day: u32, events: &mut Vec<Event>) {
     let mut dice = Dice::of([company.seed, 4, day.into(), 0]);
     let seat = Seat { place: SERVICE.place(3), device: Device { client: &API, id: None }, session: 0 };
     let minutes = 4 * 60 + dice.within(0, 50);
-    let chores: [(&'static str, &str, Vec<(&'static str, String)>); 3] = [
+    let chores: [(&'static str, &str, Vec<Parameter>); 3] = [
         ("Install-AdminAuditLogConfig", "", vec![("Force", "True".to_owned())]),
         (
             "Add-MailboxPermission",

@@ -28,8 +28,9 @@ pub(crate) struct Network {
     pub(crate) longitude: &'static str,
 }
 
-#[rustfmt::skip] // a table
-const fn network(asn: u32, base: [u8; 4], size: u32, country: &'static str, state: &'static str, city: &'static str, latitude: &'static str, longitude: &'static str) -> Network {
+/// `town`: country, region, city, latitude, longitude.
+const fn network(asn: u32, base: [u8; 4], size: u32, town: [&'static str; 5]) -> Network {
+    let [country, state, city, latitude, longitude] = town;
     Network { asn, base, size, country, state, city, latitude, longitude }
 }
 
@@ -58,44 +59,44 @@ impl Network {
 #[rustfmt::skip] // a table
 mod tables {
     use super::{Network, network};
-    pub(crate) static OFFICE_TOKYO: Network = network(2497, [210, 138, 66, 20], 2, "JP", "Tokyo", "Chiyoda-Ku", "35.694", "139.7536");
-    pub(crate) static OFFICE_OSAKA: Network = network(17511, [121, 83, 40, 66], 2, "JP", "Osaka", "Osaka", "34.6937", "135.5022");
+    pub(crate) static OFFICE_TOKYO: Network = network(2497, [210, 138, 66, 20], 2, ["JP", "Tokyo", "Chiyoda-Ku", "35.694", "139.7536"]);
+    pub(crate) static OFFICE_OSAKA: Network = network(17511, [121, 83, 40, 66], 2, ["JP", "Osaka", "Osaka", "34.6937", "135.5022"]);
     pub(crate) static HOMES_EAST: [Network; 5] = [
-        network(4713, [153, 161, 0, 0], 60000, "JP", "Tokyo", "Setagaya-Ku", "35.6465", "139.6533"),
-        network(17676, [60, 87, 0, 0], 60000, "JP", "Saitama", "Saitama", "35.8617", "139.6455"),
-        network(2527, [182, 168, 0, 0], 60000, "JP", "Kanagawa", "Yokohama", "35.4437", "139.638"),
-        network(9824, [125, 9, 0, 0], 60000, "JP", "Chiba", "Funabashi", "35.6946", "139.9826"),
-        network(2516, [106, 160, 0, 0], 60000, "JP", "Tokyo", "Nerima-Ku", "35.7356", "139.6517"),
+        network(4713, [153, 161, 0, 0], 60000, ["JP", "Tokyo", "Setagaya-Ku", "35.6465", "139.6533"]),
+        network(17676, [60, 87, 0, 0], 60000, ["JP", "Saitama", "Saitama", "35.8617", "139.6455"]),
+        network(2527, [182, 168, 0, 0], 60000, ["JP", "Kanagawa", "Yokohama", "35.4437", "139.638"]),
+        network(9824, [125, 9, 0, 0], 60000, ["JP", "Chiba", "Funabashi", "35.6946", "139.9826"]),
+        network(2516, [106, 160, 0, 0], 60000, ["JP", "Tokyo", "Nerima-Ku", "35.7356", "139.6517"]),
     ];
     pub(crate) static HOMES_WEST: [Network; 3] = [
-        network(17511, [182, 165, 0, 0], 60000, "JP", "Osaka", "Suita", "34.7593", "135.5168"),
-        network(4713, [180, 46, 0, 0], 60000, "JP", "Hyogo", "Kobe", "34.6901", "135.1955"),
-        network(17676, [126, 58, 0, 0], 60000, "JP", "Kyoto", "Kyoto", "35.0116", "135.7681"),
+        network(17511, [182, 165, 0, 0], 60000, ["JP", "Osaka", "Suita", "34.7593", "135.5168"]),
+        network(4713, [180, 46, 0, 0], 60000, ["JP", "Hyogo", "Kobe", "34.6901", "135.1955"]),
+        network(17676, [126, 58, 0, 0], 60000, ["JP", "Kyoto", "Kyoto", "35.0116", "135.7681"]),
     ];
     pub(crate) static MOBILE: [Network; 3] = [
-        network(9605, [49, 98, 128, 0], 16000, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917"),
-        network(2516, [106, 146, 0, 0], 60000, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917"),
-        network(138_384, [133, 106, 32, 0], 16000, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917"),
+        network(9605, [49, 98, 128, 0], 16000, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]),
+        network(2516, [106, 146, 0, 0], 60000, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]),
+        network(138_384, [133, 106, 32, 0], 16000, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]),
     ];
     pub(crate) static TRIPS: [Network; 3] = [
-        network(4657, [101, 127, 16, 0], 4000, "SG", "Singapore", "Singapore", "1.2897", "103.8501"),
-        network(3462, [61, 216, 8, 0], 4000, "TW", "Taipei", "Taipei", "25.0478", "121.5319"),
-        network(3320, [93, 192, 64, 0], 4000, "DE", "Bayern", "Munich", "48.1374", "11.5755"),
+        network(4657, [101, 127, 16, 0], 4000, ["SG", "Singapore", "Singapore", "1.2897", "103.8501"]),
+        network(3462, [61, 216, 8, 0], 4000, ["TW", "Taipei", "Taipei", "25.0478", "121.5319"]),
+        network(3320, [93, 192, 64, 0], 4000, ["DE", "Bayern", "Munich", "48.1374", "11.5755"]),
     ];
     /// A security gateway that the company rolls out.
-    pub(crate) static GATEWAY: Network = network(53_813, [165, 225, 110, 16], 64, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917");
+    pub(crate) static GATEWAY: Network = network(53_813, [165, 225, 110, 16], 64, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]);
     /// Clouds that honest services run in.
-    pub(crate) static CLOUD: Network = network(16_509, [52, 196, 12, 40], 8, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917");
+    pub(crate) static CLOUD: Network = network(16_509, [52, 196, 12, 40], 8, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]);
     /// Exchange Online itself.
-    pub(crate) static SERVICE: Network = network(8075, [52, 98, 44, 0], 200, "JP", "Tokyo", "Tokyo", "35.6895", "139.6917");
+    pub(crate) static SERVICE: Network = network(8075, [52, 98, 44, 0], 200, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]);
     /// Hosting that actors rent. Neighbours in the list are in different countries.
     pub(crate) static HOSTING: [Network; 6] = [
-        network(14_061, [188, 166, 16, 0], 4000, "NL", "Noord-Holland", "Amsterdam", "52.374", "4.8897"),
-        network(9009, [146, 70, 20, 0], 1000, "RO", "Bucuresti", "Bucharest", "44.4323", "26.1063"),
-        network(24_940, [95, 216, 32, 0], 4000, "FI", "Uusimaa", "Helsinki", "60.1695", "24.9354"),
-        network(53_667, [198, 98, 50, 0], 1000, "US", "New York", "New York", "40.7143", "-74.006"),
-        network(16_276, [51, 254, 32, 0], 4000, "FR", "Hauts-De-France", "Roubaix", "50.6942", "3.1746"),
-        network(20_473, [45, 76, 8, 0], 2000, "US", "Georgia", "Atlanta", "33.749", "-84.388"),
+        network(14_061, [188, 166, 16, 0], 4000, ["NL", "Noord-Holland", "Amsterdam", "52.374", "4.8897"]),
+        network(9009, [146, 70, 20, 0], 1000, ["RO", "Bucuresti", "Bucharest", "44.4323", "26.1063"]),
+        network(24_940, [95, 216, 32, 0], 4000, ["FI", "Uusimaa", "Helsinki", "60.1695", "24.9354"]),
+        network(53_667, [198, 98, 50, 0], 1000, ["US", "New York", "New York", "40.7143", "-74.006"]),
+        network(16_276, [51, 254, 32, 0], 4000, ["FR", "Hauts-De-France", "Roubaix", "50.6942", "3.1746"]),
+        network(20_473, [45, 76, 8, 0], 2000, ["US", "Georgia", "Atlanta", "33.749", "-84.388"]),
     ];
 }
 pub(crate) use tables::{
@@ -114,9 +115,9 @@ pub(crate) struct Client {
     /// `BrowserType` of the audit log.
     pub(crate) browser_type: &'static str,
     /// Client kind.
-    pub(crate) client_app: &'static str,
+    pub(crate) kind: &'static str,
     /// ClientInfoString of mailbox records.
-    pub(crate) client_info: &'static str,
+    pub(crate) info: &'static str,
 }
 
 const BROWSER: &str = "Browser";
@@ -126,28 +127,28 @@ const NATIVE: &str = "Mobile Apps and Desktop clients";
 mod clients {
     use super::{BROWSER, Client, NATIVE};
     pub(crate) static LAPTOPS: [Client; 4] = [
-        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0", os: "Windows10", browser: "Edge 138.0.0", browser_type: "Edge", client_app: BROWSER, client_info: "Client=MSExchangeRPC" },
-        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36", os: "Windows10", browser: "Chrome 138.0.0", browser_type: "Chrome", client_app: BROWSER, client_info: "Client=OWA;Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36;" },
-        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36 Edg/137.0.0.0", os: "Windows10", browser: "Edge 137.0.0", browser_type: "Edge", client_app: BROWSER, client_info: "Client=MSExchangeRPC" },
-        Client { user_agent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15", os: "MacOs", browser: "Safari 18.5", browser_type: "Safari", client_app: BROWSER, client_info: "Client=WebServices;MacOutlook/16.98.25060824 (Intelx64 Mac OS X Version 15.5)" },
+        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0", os: "Windows10", browser: "Edge 138.0.0", browser_type: "Edge", kind: BROWSER, info: "Client=MSExchangeRPC" },
+        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36", os: "Windows10", browser: "Chrome 138.0.0", browser_type: "Chrome", kind: BROWSER, info: "Client=OWA;Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36;" },
+        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/137.0.0.0 Safari/537.36 Edg/137.0.0.0", os: "Windows10", browser: "Edge 137.0.0", browser_type: "Edge", kind: BROWSER, info: "Client=MSExchangeRPC" },
+        Client { user_agent: "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15", os: "MacOs", browser: "Safari 18.5", browser_type: "Safari", kind: BROWSER, info: "Client=WebServices;MacOutlook/16.98.25060824 (Intelx64 Mac OS X Version 15.5)" },
     ];
     pub(crate) static PHONES: [Client; 3] = [
-        Client { user_agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Outlook-iOS/2.0", os: "Ios 18.5", browser: "Mobile Safari", browser_type: "Safari", client_app: NATIVE, client_info: "Client=OutlookService;Outlook-iOS/2.0;" },
-        Client { user_agent: "Mozilla/5.0 (Linux; Android 15; SO-53D) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36 Outlook-Android/2.0", os: "Android 15", browser: "Chrome Mobile 138.0.0", browser_type: "Chrome", client_app: NATIVE, client_info: "Client=OutlookService;Outlook-Android/2.0;" },
-        Client { user_agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Outlook-iOS/2.0", os: "Ios 17.6", browser: "Mobile Safari", browser_type: "Safari", client_app: NATIVE, client_info: "Client=OutlookService;Outlook-iOS/2.0;" },
+        Client { user_agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Outlook-iOS/2.0", os: "Ios 18.5", browser: "Mobile Safari", browser_type: "Safari", kind: NATIVE, info: "Client=OutlookService;Outlook-iOS/2.0;" },
+        Client { user_agent: "Mozilla/5.0 (Linux; Android 15; SO-53D) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36 Outlook-Android/2.0", os: "Android 15", browser: "Chrome Mobile 138.0.0", browser_type: "Chrome", kind: NATIVE, info: "Client=OutlookService;Outlook-Android/2.0;" },
+        Client { user_agent: "Mozilla/5.0 (iPhone; CPU iPhone OS 17_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Outlook-iOS/2.0", os: "Ios 17.6", browser: "Mobile Safari", browser_type: "Safari", kind: NATIVE, info: "Client=OutlookService;Outlook-iOS/2.0;" },
     ];
     /// A script of the company's own.
-    pub(crate) static SCRIPT: Client = Client { user_agent: "PowerShell/7.5.1 (Linux; Ubuntu 24.04)", os: "Linux", browser: "Other", browser_type: "Other", client_app: NATIVE, client_info: "Client=REST;;" };
+    pub(crate) static SCRIPT: Client = Client { user_agent: "PowerShell/7.5.1 (Linux; Ubuntu 24.04)", os: "Linux", browser: "Other", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
     /// An application that reads through the API.
-    pub(crate) static API: Client = Client { user_agent: "", os: "", browser: "", browser_type: "Other", client_app: NATIVE, client_info: "Client=REST;;" };
+    pub(crate) static API: Client = Client { user_agent: "", os: "", browser: "", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
     /// What sprays passwords.
-    pub(crate) static SPRAYER: Client = Client { user_agent: "python-requests/2.32.3", os: "", browser: "Python Requests 2.32", browser_type: "Other", client_app: NATIVE, client_info: "Client=REST;;" };
+    pub(crate) static SPRAYER: Client = Client { user_agent: "python-requests/2.32.3", os: "", browser: "Python Requests 2.32", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
     /// What relays a phished sign-in.
-    pub(crate) static RELAY: Client = Client { user_agent: "axios/1.7.9", os: "", browser: "axios 1.7", browser_type: "Other", client_app: BROWSER, client_info: "Client=OWA;axios/1.7.9;" };
+    pub(crate) static RELAY: Client = Client { user_agent: "axios/1.7.9", os: "", browser: "axios 1.7", browser_type: "Other", kind: BROWSER, info: "Client=OWA;axios/1.7.9;" };
     /// What an actor sits at.
     pub(crate) static ACTORS: [Client; 2] = [
-        Client { user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", os: "Linux", browser: "Firefox 128.0", browser_type: "Firefox", client_app: BROWSER, client_info: "Client=OWA;Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0;" },
-        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0", os: "Windows10", browser: "Firefox 128.0", browser_type: "Firefox", client_app: BROWSER, client_info: "Client=OWA;Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0;" },
+        Client { user_agent: "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0", os: "Linux", browser: "Firefox 128.0", browser_type: "Firefox", kind: BROWSER, info: "Client=OWA;Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0;" },
+        Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0", os: "Windows10", browser: "Firefox 128.0", browser_type: "Firefox", kind: BROWSER, info: "Client=OWA;Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0;" },
     ];
 }
 pub(crate) use clients::{ACTORS, API, LAPTOPS, PHONES, RELAY, SCRIPT, SPRAYER};

@@ -265,8 +265,8 @@ impl<'a> Actor<'a> {
     /// A fraud mail to a partner, in the words of a thread.
     fn fraud_mail(&mut self, minutes: i64, seat: Seat, subject: &str) -> Act {
         let partner = outsider(u64::MAX ^ (u64::from(self.number) << 48));
-        let sent = Sent { subject: subject.to_owned(), to: vec![partner] };
-        self.act(minutes, seat, What::Send(Box::new(sent)))
+        let mail = Sent { subject: subject.to_owned(), to: vec![partner] };
+        self.act(minutes, seat, What::Send(Box::new(mail)))
     }
 
     fn conclude(self, plot: &mut Plot) {
