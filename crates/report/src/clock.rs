@@ -50,14 +50,17 @@ pub(crate) fn period(first: Time, last: Time, zone: Zone) -> String {
 /// A span in its two largest units.
 pub(crate) fn span(lang: &str, first: Time, last: Time) -> String {
     let seconds = last.since_us(first).max(0) / Time::SECOND_US;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let (key, larger, smaller) = match (days, hours, minutes) {
-        (0, 0, 0) => ("span-seconds", seconds, 0),
-        (0, 0, _) => ("span-minutes", minutes, seconds % 60),
-        (0, _, _) => ("span-hours", hours, minutes),
-        _ => ("span-days", days, hours),
-    };
-    ui(lang, key, &[("larger", &larger.to_string()), ("smaller", &smaller.to_string())])
+    let units = [
+        ("unit-days", seconds / 86_400),
+        ("unit-hours", seconds / 3_600 % 24),
+        ("unit-minutes", seconds / 60 % 60),
+        ("unit-seconds", seconds % 60),
+    ];
+    let largest = units.iter().position(|(_, count)| *count > 0).unwrap_or(units.len() - 1);
+    let two = units.iter().skip(largest).take(2).enumerate();
+    let told = two.filter(|(index, (_, count))| *index == 0 || *count > 0);
+    let words: Vec<String> = told.map(|(_, (key, count))| ui(lang, key, &[("count", &count.to_string())])).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -87,7 +90,9 @@ mod tests {
     #[test]
     fn spans_have_two_units() {
         let later = |us| span("en", NOON, NOON.plus_us(us));
+        assert_eq!(later(0), "0 s");
         assert_eq!(later(5 * Time::SECOND_US), "5 s");
+        assert_eq!(later(2 * Time::HOUR_US), "2 h");
         assert_eq!(later(2 * Time::DAY_US + 3 * Time::HOUR_US), "2 d 3 h");
         assert_eq!(span("ja", NOON, NOON.plus_us(90 * Time::MINUTE_US)), "1 時間 30 分");
     }

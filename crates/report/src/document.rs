@@ -23,7 +23,7 @@ pub struct HuntInput {
     pub path: String,
     /// Format that it was read as, such as `m365-audit`; none where it was not recognised.
     pub format: Option<String>,
-    /// `read`, `already-read`, `not-recognised`, `empty` or `failed`.
+    /// `read`, `already-read`, `partial`, `interrupted`, `not-recognised`, `empty` or `failed`.
     pub status: String,
     /// Why it was not read, or not to its end, as a sentence without a final stop.
     #[serde(default)]

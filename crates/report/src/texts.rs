@@ -74,7 +74,7 @@ mod tests {
         for name in placeholders(text) {
             rest = rest.replace(&format!("{{{name}}}"), "");
         }
-        rest.chars().any(|character| character.is_lowercase())
+        rest.chars().any(char::is_lowercase)
     }
 
     fn is_japanese(character: char) -> bool {

@@ -1,5 +1,7 @@
 //! The page in a real browser, when one is installed; says loudly when it is not.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
 mod common;
 
 use std::path::{Path, PathBuf};

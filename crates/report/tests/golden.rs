@@ -1,5 +1,7 @@
 //! What people read, word by word, in both languages.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests panic like tests")]
+
 mod common;
 
 use common::{MADE, hunt, hunt_with};
@@ -48,7 +50,9 @@ fn page_japanese() {
 fn page_of_an_empty_hunt() {
     for (lang, sentence) in [("en", "Nothing was read"), ("ja", "何も読み取れなかった")] {
         let document = hunt_with(lang, |findings, incidents, inputs| {
-            (findings.clear(), incidents.clear(), inputs.clear());
+            findings.clear();
+            incidents.clear();
+            inputs.clear();
         });
         assert!(html::page(&document, lang, MADE).contains(sentence));
         assert!(terminal::text(&document, lang, 80, false).contains(sentence));

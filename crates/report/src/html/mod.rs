@@ -31,11 +31,15 @@ pub fn content_security_policy() -> &'static str {
     &POLICY
 }
 
-/// One page that needs nothing else. `generated_at` is printed on it: the caller has the clock.
+/// One page that needs nothing else. `generated_at` is printed on it when it is known: the caller has the clock.
 pub fn page(document: &HuntDocument, lang: &str, generated_at: Time) -> String {
     let lang = language(lang);
     let say = |key: &str| escape(&ui(lang, key, &[]));
-    let made = escape(&ui(lang, "generated", &[("time", &clock::utc(generated_at))]));
+    let made = if generated_at.is_known() {
+        escape(&ui(lang, "generated", &[("time", &clock::utc(generated_at))]))
+    } else {
+        String::new()
+    };
     let (title, product) = (say("report-title"), say("product"));
     let (contents, body) = body(document, lang);
     let mut page = String::with_capacity(body.len() + STYLE.len() + 4_096);
@@ -52,7 +56,7 @@ pub fn page(document: &HuntDocument, lang: &str, generated_at: Time) -> String {
          <header class=\"masthead\"><div class=\"inner\"><p class=\"product\">{LOGO}<span>{product}</span></p>\
          <h1>{title}</h1><p class=\"made\">{made}</p></div></header>\n\
          <nav aria-label=\"{}\"><div class=\"inner\">{contents}</div></nav>\n<main>\n{body}</main>\n\
-         <footer><div class=\"inner\">{product} · {made}</div></footer>\n</body>\n</html>\n",
+         <footer><div class=\"inner\">{product} {made}</div></footer>\n</body>\n</html>\n",
         say("skip-to-content"),
         say("contents"),
         POLICY = *POLICY,

@@ -54,7 +54,7 @@ fn row(line: &TimelineLine, lang: &str) -> Vec<Line> {
         let until = clock::utc(line.last_time);
         let args = [("count", figure(line.count)), ("until", until)];
         let run = ui(lang, "run", &args.each_ref().map(|(name, value)| (*name, value.as_str())));
-        what.push(Inline::Strong(run));
+        what.push(Inline::Muted(run));
     }
     let record_number = line.source.record;
     if !line.source.path.is_empty() {

@@ -58,8 +58,13 @@ impl Canvas<'_> {
     }
 
     pub(super) fn blocks(&mut self, blocks: &[Block]) {
+        let mut before = None;
         for block in blocks {
+            if before.is_some_and(|before| is_apart(before, block)) {
+                self.blank();
+            }
             self.block(block);
+            before = Some(block);
         }
     }
 
@@ -261,6 +266,15 @@ impl Canvas<'_> {
             }
         }
         self.write(&line);
+    }
+}
+
+/// Whether an empty line stands between two blocks.
+fn is_apart(before: &Block, after: &Block) -> bool {
+    let is_grid = |block: &Block| matches!(block, Block::Table { .. } | Block::Timeline(_) | Block::KeyValues(_));
+    match (before, after) {
+        (Block::Heading { .. }, _) | (_, Block::Fold { .. }) | (Block::Tiles(_), Block::KeyValues(_)) => false,
+        _ => is_grid(before) || is_grid(after),
     }
 }
 

@@ -68,7 +68,7 @@ fn may_break(before: char, after: char) -> bool {
     if NOT_FIRST.contains(after) || NOT_LAST.contains(before) {
         return false;
     }
-    before == ' ' || columns(before) == 2 || columns(after) == 2
+    matches!(before, ' ' | '/' | '\\' | '!') || columns(before) == 2 || columns(after) == 2
 }
 
 /// Cuts into lines of at most `width` columns: between words, between Japanese characters where that is allowed, and

@@ -99,8 +99,8 @@ fn findings() -> Vec<Finding> {
         .about(Entity::new(EntityKind::Ip, SOURCE), Role::Source)
         .because(Reason::new("messages", 18.0, [("count", "37".to_owned())]))
         .and_more(29);
-    let other = format!("UserLoggedIn · ben@aozora.example · 198.51.100.9");
-    let lone = Finding::new(&SIGN_IN, Severity::Low, record(Table::Auth, Time::UNKNOWN, 77, &other))
+    let other = "UserLoggedIn · ben@aozora.example · 198.51.100.9";
+    let lone = Finding::new(&SIGN_IN, Severity::Low, record(Table::Auth, Time::UNKNOWN, 77, other))
         .titled("user", "ben@aozora.example")
         .about(Entity::user("ben@aozora.example"), Role::Victim)
         .because(Reason::new("new-network", 12.0, [("network", "AS64500".to_owned())]));
@@ -246,7 +246,7 @@ pub fn hunt_with(
         findings: &findings,
         incidents: &incidents,
         coverage: &coverage,
-        notes: vec![("export.zip!audit.csv".to_owned(), Note::new("row-cap", []))],
+        notes: vec![("export.zip!audit.csv".to_owned(), Note::new("row-cap", [("rows", "50000".to_owned())]))],
         reference: vec!["IP to ASN: ip-location-db asn, 2024-03-01, CC-BY-4.0".to_owned()],
         address_facts: BTreeMap::from([(SOURCE.to_owned(), facts)]),
     };
