@@ -20,7 +20,7 @@ const EDGES: [(&str, &[&str]); 8] = [
 const HEAVY: [(&str, &[&str]); 9] = [
     ("datafusion", &["lake"]),
     ("object_store", &["lake"]),
-    ("parquet", &["lake"]),
+    ("parquet", &["lake", "matagi"]),
     ("rusqlite", &["lake"]),
     ("ballista", &["lake"]),
     ("axum", &["server"]),

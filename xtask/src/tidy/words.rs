@@ -17,15 +17,20 @@ fn forbidden() -> Vec<(String, &'static str)> {
         (["/wo", "rk/"].concat(), path),
         (["/ro", "ot/"].concat(), path),
         (["/ho", "me/"].concat(), path),
-        (["/tm", "p/"].concat(), path),
     ]
 }
 
 pub fn check(texts: &BTreeMap<String, String>) -> Vec<Problem> {
     let forbidden = forbidden();
+    let scratch = ["/tm", "p/"].concat();
     let mut problems = Vec::new();
     for (file, text) in texts {
         for (index, line) in text.lines().enumerate() {
+            // A test may name a place that must not be reached; a program must ask for its scratch folder.
+            if !super::budgets::is_test(file) && stands_alone(line, &scratch) {
+                let what = format!("`{scratch}`: ask `tempfile` or the environment for a scratch folder");
+                problems.push(Problem::new(file, index + 1, what));
+            }
             for (word, why) in forbidden.iter().filter(|(word, _)| stands_alone(line, word)) {
                 problems.push(Problem::new(file, index + 1, format!("`{word}`: {why}")));
             }
@@ -40,7 +45,7 @@ fn stands_alone(line: &str, word: &str) -> bool {
         let before = line.get(..at).and_then(|before| before.chars().next_back());
         let after = line.get(at + word.len()..).and_then(|after| after.chars().next());
         let is_part = |char: Option<char>| {
-            char.is_some_and(|char| char.is_alphanumeric() || ['_', '.', '}', '-'].contains(&char))
+            char.is_some_and(|char| char.is_alphanumeric() || ['_', '.', '}', '>', '-'].contains(&char))
         };
         let goes_on = word.ends_with(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric);
         !is_part(before) && !goes_on
@@ -65,6 +70,15 @@ mod tests {
     fn machine_paths_are_found_and_relative_ones_are_not() {
         assert_eq!(found(&["open(\"/ro", "ot/x\")"].concat()), 1);
         assert_eq!(found(&["see ../sha", "red/wo", "rk/x and src/wo", "rk/y"].concat()), 0);
+    }
+
+    #[test]
+    fn scratch_folders_are_asked_for_except_in_tests() {
+        let line = ["open(\"/tm", "p/x\")"].concat();
+        let in_file = |file: &str| check(&BTreeMap::from([(file.to_owned(), line.clone())])).len();
+        assert_eq!(in_file("crates/lake/src/a.rs"), 1);
+        assert_eq!(in_file("crates/lake/tests/a.rs"), 0);
+        assert_eq!(found(&["<dir>/tm", "p/x"].concat()), 0);
     }
 
     #[test]
