@@ -113,6 +113,11 @@ impl<'a> Pairs<'a> {
         self.0.is_empty()
     }
 
+    /// Whether an exporter lost the values: what is left is the name of a type.
+    pub fn is_lost(&self) -> bool {
+        self.0.iter().any(|(name, value)| name.is_empty() && super::is_lost(value))
+    }
+
     /// Names and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
@@ -120,8 +125,12 @@ impl<'a> Pairs<'a> {
 
     /// From text: JSON of either shape, or the arguments of a cmdlet.
     pub fn from_text(text: &'a str) -> Self {
+        if super::is_lost(text) {
+            return Self(vec![(Cow::Borrowed(""), Cow::Borrowed(text))]);
+        }
         match json_text(text) {
             Some(value) => Self::from_value(&value),
+            None if text.trim_start().starts_with("@{") => Self(text.split("@{").filter_map(shown_pair).collect()),
             None => Self(parameters(text)),
         }
     }
@@ -132,9 +141,9 @@ impl<'a> Pairs<'a> {
         match value {
             Value::Array(items) => {
                 for item in items.iter().filter_map(Value::as_object) {
-                    let field = |names: [&str; 4]| names.iter().find_map(|name| item.get(*name));
-                    if let Some(name) = field(["Name", "name", "Key", "key"]) {
-                        let value = field(["Value", "value", "NewValue", "newValue"]).map(plain).unwrap_or_default();
+                    let field = |names: [&str; 6]| names.iter().find_map(|name| item.get(*name));
+                    if let Some(name) = field(["Name", "name", "Key", "key", "Type", "type"]) {
+                        let value = field(["Value", "value", "NewValue", "ID", "Id", "id"]).map(plain).unwrap_or_default();
                         pairs.push((plain(name).into(), value.into()));
                     }
                 }
@@ -217,6 +226,21 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
     }
 }
 
+/// What PowerShell shows of an object that it does not follow any deeper: `@{Name=Force; Value=False}`, here without the
+/// opening.
+fn shown_pair(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    let text = text.trim().strip_suffix('}')?;
+    let (first, second) = text.split_once("; ")?;
+    let (name, value) = (first.split_once('=')?, second.split_once('=')?);
+    match (name, value) {
+        (("Name" | "Key", name), ("Value", value)) | (("Value", value), ("Name" | "Key", name)) => {
+            Some((Cow::Borrowed(name), Cow::Borrowed(value)))
+        }
+        (("ID", id), ("Type", kind)) | (("Type", kind), ("ID", id)) => Some((Cow::Borrowed(kind), Cow::Borrowed(id))),
+        _ => None,
+    }
+}
+
 /// One `{"Name":...,"Value":...}`; anything else in the list is passed over.
 struct PairSeed;
 
@@ -233,8 +257,12 @@ impl<'de> Visitor<'de> for PairSeed {
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name with its value")
     }
-    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        if super::is_lost(text) {
+            return Ok(Some((Cow::Borrowed(""), Cow::Owned(text.to_owned()))));
+        }
+        let pair = text.trim_start().strip_prefix("@{").and_then(shown_pair);
+        Ok(pair.map(|(name, value)| (name.into_owned().into(), value.into_owned().into())))
     }
     fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
         Ok(None)
@@ -256,17 +284,20 @@ impl<'de> Visitor<'de> for PairSeed {
         Ok(None)
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let (mut name, mut value) = (None, None);
+        let (mut name, mut value, mut kind, mut id) = (None, None, None, None);
         while let Some(key) = entries.next_key::<Text<'de>>()? {
             match key.0.as_ref() {
                 "Name" | "name" | "Key" | "key" => name = Some(entries.next_value::<Text<'de>>()?.0),
                 "Value" | "value" => value = Some(entries.next_value::<Text<'de>>()?.0),
+                // Actors and targets are ids by type.
+                "Type" | "type" => kind = Some(entries.next_value::<Text<'de>>()?.0),
+                "ID" | "Id" | "id" => id = Some(entries.next_value::<Text<'de>>()?.0),
                 _ => {
                     entries.next_value::<serde::de::IgnoredAny>()?;
                 }
             }
         }
-        Ok(name.map(|name| (name, value.unwrap_or_default())))
+        Ok(name.or(kind).map(|name| (name, value.or(id).unwrap_or_default())))
     }
 }
 
