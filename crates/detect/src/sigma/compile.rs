@@ -186,8 +186,12 @@ pub(super) fn compile(rule: SigmaRule) -> Result<CompiledRule, String> {
     let condition = whole_condition(&rule.detection, &selections)?;
     let mut unmapped = BTreeSet::new();
     let mut targets = Vec::new();
-    for table in entry.tables() {
+    let is_wanted = |table: &Table| rule.tables.is_empty() || rule.tables.iter().any(|name| name == table.name());
+    for table in entry.tables().filter(is_wanted) {
         targets.push(target(&rule, entry, table, &condition, &mut unmapped)?);
+    }
+    if targets.is_empty() {
+        return Err("its log source has none of the tables that its `matagi` block names".to_owned());
     }
     Ok(CompiledRule { rule, targets, unmapped })
 }

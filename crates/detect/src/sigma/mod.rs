@@ -26,15 +26,8 @@ pub use rule::SigmaRule;
 
 /// The files of `content/` as they were when this crate was built: path below `content/` and text.
 pub mod embedded {
-    #![allow(missing_docs, reason = "generated: four lists of (path, text)")]
+    #![allow(missing_docs, reason = "generated: lists of (path, text)")]
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
-
-    /// Lines of `content/dictionaries/<name>.txt` without comments, blanks and surrounding space.
-    pub fn dictionary(name: &str) -> impl Iterator<Item = &'static str> {
-        let path = format!("dictionaries/{name}.txt");
-        let text = DICTIONARIES.iter().find(|(found, _)| *found == path).map_or("", |(_, text)| text);
-        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
-    }
 }
 
 /// A rule that cannot be used, and why. Every other rule runs.

@@ -64,6 +64,8 @@ pub struct SigmaRule {
     pub entities: Vec<EntityField>,
     /// Fields to print with the evidence.
     pub facts: Vec<String>,
+    /// The only tables it runs on; all of its log source where there are none.
+    pub tables: Vec<String>,
     /// The sentence behind its reason, with `{fields}`; a general one where the rule has none.
     pub reason: Option<Text>,
     /// Selections and condition, as written.
@@ -82,6 +84,8 @@ struct Own {
     entities: Vec<OwnEntity>,
     #[serde(default)]
     facts: Vec<String>,
+    #[serde(default)]
+    tables: Vec<String>,
     reason: Option<Text>,
 }
 
@@ -134,6 +138,7 @@ impl SigmaRule {
             stage: own.stage.unwrap_or_else(|| stage_of(&tags)),
             entities: entities(own.entities),
             facts: own.facts,
+            tables: own.tables,
             reason: own.reason,
             detection,
         })
