@@ -371,3 +371,62 @@ pub(crate) fn is_lossy(cell: &str) -> bool {
         .iter()
         .any(|class| cell.starts_with(class))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    vocabulary! {
+        /// Two fields.
+        Two { First: ["first", "Erste Spalte"], Second: ["second (UTC)"], }
+    }
+
+    #[test]
+    fn names_are_folded_to_what_their_spellings_share() {
+        for (name, folded) in [
+            ("Autonomous system  number", "autonomoussystemnumber"),
+            ("Nom d’utilisateur", "nomdutilisateur"),
+            ("TimeGenerated [UTC]", "timegenerated"),
+            ("TimeGenerated [Local Time]", "timegeneratedlocaltime"),
+            ("DeviceDetail_dynamic", "devicedetail"),
+            ("ｻｲﾝｲﾝ ｴﾗｰ", "サインインエラー"),
+        ] {
+            assert_eq!(fold(name), folded);
+        }
+    }
+
+    #[test]
+    fn the_first_column_that_is_not_empty_counts() {
+        let mut resolver = Resolver::<Two>::default();
+        let columns = [("first", ""), ("ERSTE  SPALTE", "a"), ("First", "b"), ("else", "c")];
+        let record = Record::of(&mut resolver, columns.map(|(name, cell)| (Cow::Borrowed(name), Value::from(cell))));
+        assert_eq!((record.text(Two::First).as_deref(), record.text(Two::Second)), (Some("a"), None));
+        assert_eq!(record.others().map(|(name, _)| name).collect::<Vec<_>>(), ["else"]);
+    }
+
+    #[test]
+    fn no_spelling_names_two_fields() {
+        fn check<V: Vocabulary>(name: &str) {
+            let mut seen: HashMap<String, usize> = HashMap::new();
+            for (slot, spellings) in V::SPELLINGS.iter().enumerate() {
+                for spelling in *spellings {
+                    let before = seen.insert(fold(spelling), slot);
+                    assert!(before.is_none_or(|before| before == slot), "{name}: {spelling}");
+                }
+            }
+        }
+        check::<crate::formats::entra_sign_in::SignIn>("sign-in");
+        check::<crate::formats::entra_audit::Audit>("audit");
+        check::<crate::formats::message_trace::Trace>("trace");
+    }
+
+    #[test]
+    fn nested_values_are_found_in_objects_and_in_texts() {
+        assert_eq!(nested(Value::from("{\"a\":1}"))["a"], 1);
+        assert_eq!(nested(Value::from("@{city=Kyoto; state=}"))["city"], "Kyoto");
+        assert!(nested(Value::from("{broken")).is_null() && nested(Value::from("word")).is_null());
+        assert_eq!(integer(&Value::from("50126.0")), Some(50126));
+        assert_eq!(truth(&Value::from("いいえ")), Some(false));
+        assert_eq!(tenant_of_path("/tenants/AB/providers/x").as_deref(), Some("ab"));
+    }
+}

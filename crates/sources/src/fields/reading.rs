@@ -170,13 +170,12 @@ pub(crate) fn is_json(input: &mut dyn BufRead) -> io::Result<bool> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        match chunk.iter().position(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF)) {
-            Some(first) => return Ok(matches!(chunk[first], b'{' | b'[')),
-            None => {
-                let blank = chunk.len();
-                input.consume(blank);
-            }
+        let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xEF | 0xBB | 0xBF));
+        if let Some(first) = first {
+            return Ok(matches!(first, b'{' | b'['));
         }
+        let blank = chunk.len();
+        input.consume(blank);
     }
 }
 
@@ -246,7 +245,7 @@ impl<M: Mapping> Reading<'_, M> {
         let mut is_plain = true;
         if let Some(date) = self.mapping.culture_date(&parsed) {
             self.dates.observe(date);
-            is_plain = self.dates.clone().is_certain(date);
+            is_plain = is_certain(&self.dates, date);
         }
         self.waiting_bytes += origin.json.len();
         self.waiting.push(Waiting { parsed, origin });
@@ -287,21 +286,136 @@ impl<M: Mapping> Reading<'_, M> {
     }
 }
 
-/// A row as a JSON object by header; cells without text are left out.
+/// A row as a JSON object by header, in the order of the columns; cells without text are left out.
 fn row_json(columns: &[(Cow<'_, str>, Value)]) -> String {
-    let filled = columns.iter().filter(|(_, value)| value.as_str() != Some(""));
-    Value::Object(filled.map(|(name, value)| (name.to_string(), value.clone())).collect()).to_string()
+    let mut json = String::from("{");
+    for (name, value) in columns.iter().filter(|(_, value)| value.as_str() != Some("")) {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push_str(&Value::from(name.as_ref()).to_string());
+        json.push(':');
+        json.push_str(&value.to_string());
+    }
+    json.push('}');
+    json
 }
 
-/// Whether a date can be read in one way only.
-trait Certain {
-    fn is_certain(self, date: &str) -> bool;
+/// Whether a date can be read in one way only, as far as is known.
+fn is_certain(dates: &CultureDates, date: &str) -> bool {
+    let mut dates = dates.clone();
+    let before = dates.guessed();
+    let _read = dates.time(date);
+    dates.guessed() == before
 }
 
-impl Certain for CultureDates {
-    fn is_certain(mut self, date: &str) -> bool {
-        let before = self.guessed();
-        let _read = self.time(date);
-        self.guessed() == before
+#[cfg(test)]
+pub(crate) mod testing {
+    //! What a test needs to read a text and look at the rows.
+
+    use matagi_model::{Emit, EventBatch, Note, Reject, Source, Stop, Table};
+
+    /// Everything that a source gave.
+    #[derive(Debug, Default)]
+    pub(crate) struct Taken {
+        pub batches: Vec<EventBatch>,
+        pub rejects: Vec<Reject>,
+        pub notes: Vec<Note>,
+    }
+
+    impl Emit for Taken {
+        fn batch(&mut self, batch: EventBatch) -> Result<(), Stop> {
+            self.batches.push(batch);
+            Ok(())
+        }
+
+        fn reject(&mut self, reject: Reject) {
+            self.rejects.push(reject);
+        }
+
+        fn note(&mut self, note: Note) {
+            self.notes.push(note);
+        }
+    }
+
+    impl Taken {
+        /// All rows of a table.
+        pub fn table(&self, table: Table) -> EventBatch {
+            let batches: Vec<_> = self.batches.iter().filter(|batch| batch.table == table).cloned().collect();
+            EventBatch::concat(table, &batches)
+        }
+
+        pub fn codes(&self) -> Vec<&str> {
+            self.notes.iter().map(|note| note.code.as_str()).collect()
+        }
+    }
+
+    /// Reads a text that the source must also recognise.
+    pub(crate) fn read(source: &dyn Source, text: &str) -> Taken {
+        let head = text.as_bytes().get(..text.len().min(64 << 10)).unwrap();
+        let sniffed = crate::sniff(head).map(|source| source.meta().name);
+        assert_eq!(sniffed, Some(source.meta().name), "{}", text.chars().take(200).collect::<String>());
+        let mut taken = Taken::default();
+        source.read(&mut text.as_bytes(), &mut taken).unwrap();
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Count(Vec<bool>);
+
+    impl Mapping for Count {
+        type Parsed = String;
+
+        fn parse(&mut self, mut raw: Raw<'_>) -> Result<String, String> {
+            raw.columns.swap_remove(0).1.as_str().map(str::to_owned).ok_or_else(|| "no date".to_owned())
+        }
+
+        fn culture_date<'p>(&self, parsed: &'p String) -> Option<&'p str> {
+            Some(parsed)
+        }
+
+        fn rows(&mut self, date: String, _: Origin, dates: &mut CultureDates, _: &mut Rows) -> Result<(), String> {
+            let read = dates.time(&date).ok_or("no date")?;
+            self.0.push(read.to_string().starts_with("2024-01"));
+            Ok(())
+        }
+    }
+
+    fn months(text: &str) -> (Vec<bool>, testing::Taken) {
+        let mut count = Count(Vec::new());
+        let mut taken = testing::Taken::default();
+        read(&mut count, &mut text.as_bytes(), &mut taken).unwrap();
+        (count.0, taken)
+    }
+
+    #[test]
+    fn a_later_row_decides_the_order_of_an_earlier_date() {
+        let (january, taken) = months("date,x\n05/01/2024 10:11:12,1\n06/01/2024 10:11:12,1\n15/01/2024 10:11:12,1\n");
+        assert_eq!(january, [true, true, true]);
+        assert!(taken.notes.is_empty());
+    }
+
+    #[test]
+    fn a_file_that_never_shows_the_order_is_guessed_and_says_so() {
+        let (january, taken) = months("date,x\n05/01/2024 10:11:12,1\n06/01/2024 10:11:12,1\n");
+        assert_eq!(january, [false, false]);
+        assert_eq!(taken.notes, [Note::new("guessed-dates", [("dates", "2".to_owned())])]);
+    }
+
+    #[test]
+    fn columns_that_the_exporter_lost_are_named_once() {
+        let (_, taken) = months("date,x\n2024-01-01,System.Object[]\n2024-01-02,System.Object[]\n");
+        assert_eq!(taken.notes, [Note::new("lossy-export", [("column", "x".to_owned())])]);
+    }
+
+    #[test]
+    fn exactly_a_cap_of_rows_is_noted() {
+        let file = |rows: usize| format!("date,x\n{}", "2024-01-01,1\n".repeat(rows));
+        assert_eq!(months(&file(5_000)).1.notes, [Note::new("row-cap", [("rows", "5000".to_owned())])]);
+        assert!(months(&file(4_999)).1.notes.is_empty());
     }
 }

@@ -147,3 +147,147 @@ fn row(rule: Rule, raw: String, origin: &Origin) -> Iam {
     };
     Iam { common, own, raw: Some(raw) }
 }
+
+#[cfg(test)]
+mod tests {
+    use matagi_model::tables::IamView;
+
+    use super::*;
+    use crate::fields::reading::testing::{Taken, read};
+
+    type Row = (Option<String>, Option<String>, serde_json::Value);
+
+    fn rows(taken: &Taken) -> Vec<Row> {
+        let batch = taken.table(Table::Iam);
+        let view = IamView::new(&batch);
+        (0..batch.rows())
+            .map(|row| {
+                assert_eq!((view.class_uid.get(row), view.activity_id.get(row)), (Some(3004), Some(2)));
+                assert_eq!(view.time.get(row), Time::UNKNOWN);
+                let parameters = serde_json::from_str(view.own.parameters.get(row).unwrap()).unwrap();
+                (
+                    view.own.mailbox.get(row).map(str::to_owned),
+                    view.own.entity_name.get(row).map(str::to_owned),
+                    parameters,
+                )
+            })
+            .collect()
+    }
+
+    fn read_whole(text: &str) -> Taken {
+        let taken = read(&InboxRules, text);
+        assert!(taken.rejects.is_empty(), "{:?}", taken.rejects);
+        taken
+    }
+
+    /// The rule of the tests below, as every export must give it.
+    fn expected(extra: &[(&str, &str)]) -> serde_json::Value {
+        let mut rule = serde_json::json!({
+            "Name": ".", "Enabled": "True", "Priority": "1", "DeleteMessage": "True", "MarkAsRead": "True",
+            "ForwardTo": "eve@evil.example", "SubjectOrBodyContainsWords": "invoice;payment", "StopProcessingRules": "True",
+        });
+        for (name, value) in extra {
+            rule[*name] = serde_json::Value::from(*value);
+        }
+        rule
+    }
+
+    #[test]
+    fn a_collectors_csv_is_spelt_as_the_cmdlet() {
+        let taken = read_whole(
+            "UserName,RuleName,RuleIdentity,Enabled,Priority,InError,ErrorType,Description,StopProcessingRules,CopyToFolder,MoveToFolder,RedirectTo,ForwardTo,ForwardAsAttachmentTo,ApplyCategory,MarkImportance,MarkAsRead,DeleteMessage,SoftDeleteMessage,From,SubjectContainsWords,SubjectOrBodyContainsWords,BodyContainsWords,HasAttachment\n\
+             Anna@Example.org,.,1234,True,1,False,,,True,,,,\"\"\"Eve\"\" [SMTP:Eve@evil.example]\",,,,True,True,False,,,\"{invoice, payment}\",,False\n",
+        );
+        assert_eq!(rows(&taken), [(Some("anna@example.org".into()), Some(".".into()), expected(&[]))]);
+    }
+
+    #[test]
+    fn a_graph_page_names_its_mailbox_in_the_link() {
+        let page = |user: &str| {
+            format!(
+                r#"{{"@odata.context":"https://graph/v1.0/$metadata#users('{user}')/mailFolders('inbox')/messageRules","value":[{{"id":"AQ","displayName":".","sequence":1,"isEnabled":true,"hasError":false,"isReadOnly":false,
+                "conditions":{{"bodyOrSubjectContains":["invoice","payment"],"senderContains":[]}},"exceptions":{{"fromAddresses":[{{"emailAddress":{{"address":"Boss@example.org"}}}}]}},
+                "actions":{{"delete":true,"markAsRead":true,"stopProcessingRules":true,"moveToFolder":null,"forwardTo":[{{"emailAddress":{{"name":"Eve","address":"Eve@evil.example"}}}}]}}}}]}}"#
+            )
+        };
+        let taken = read_whole(&format!("{}{}", page("Anna%40example.org"), page("ben@example.org")));
+        let rule = expected(&[("ExceptIfFrom", "boss@example.org")]);
+        assert_eq!(
+            rows(&taken),
+            [
+                (Some("anna@example.org".into()), Some(".".into()), rule.clone()),
+                (Some("ben@example.org".into()), Some(".".into()), rule),
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_beside_their_mailbox_are_taken_apart() {
+        let rule = r#"{"displayName":".","sequence":1,"isEnabled":true,"conditions":{"bodyOrSubjectContains":["invoice","payment"]},"actions":{"delete":true,"markAsRead":true,"stopProcessingRules":true,"forwardTo":[{"emailAddress":{"address":"eve@evil.example"}}]}}"#;
+        let taken = read_whole(&format!(r#"[{{"userPrincipalName":"Anna@example.org","rules":[{rule},{rule}]}}]"#));
+        assert_eq!(rows(&taken).len(), 2);
+        assert_eq!(rows(&taken)[1], (Some("anna@example.org".into()), Some(".".into()), expected(&[])));
+    }
+
+    #[test]
+    fn convert_to_json_and_export_csv_of_the_cmdlet_agree() {
+        let json = read_whole(
+            r#"[{"RunspaceId":"x","MailboxOwnerId":"Anna","Identity":"Anna\\1234","Name":".","Enabled":true,"Priority":1,"Description":{"IsEmpty":true},"InError":false,"DeleteMessage":true,"MarkAsRead":true,"ForwardTo":["\"Eve\" [SMTP:eve@evil.example]"],"RedirectTo":null,"From":[],"SubjectOrBodyContainsWords":["invoice","payment"],"StopProcessingRules":true,"CopyToFolder":null}]"#,
+        );
+        assert_eq!(rows(&json), [(Some("anna".into()), Some(".".into()), expected(&[]))]);
+        let csv = read_whole(
+            "#TYPE System.Management.Automation.PSCustomObject\n\"Identity\",\"Name\",\"Enabled\",\"Priority\",\"DeleteMessage\",\"MarkAsRead\",\"ForwardTo\",\"SubjectOrBodyContainsWords\",\"StopProcessingRules\"\n\
+             \"anna@example.org\\1234\",\".\",\"True\",\"1\",\"True\",\"True\",\"System.Collections.Generic.List`1[System.String]\",\"invoice;payment\",\"True\"\n",
+        );
+        let mut lossy = expected(&[]);
+        lossy.as_object_mut().unwrap().remove("ForwardTo");
+        assert_eq!(rows(&csv), [(Some("anna@example.org".into()), Some(".".into()), lossy)]);
+        assert_eq!(csv.codes(), ["lossy-export"]);
+        assert_eq!(csv.table(Table::Iam).common().recovered.get(0), Some("lossy"));
+    }
+
+    #[test]
+    fn a_rule_that_is_off_says_so_and_the_state_is_the_identity() {
+        let file = |enabled: &str| {
+            format!(
+                "Mailbox,Name,Enabled,Priority,DeleteMessage,MarkAsRead,MoveToFolder\nanna@example.org,Tidy,{enabled},1,False,False,RSS Feeds\n"
+            )
+        };
+        let (on, off) = (read_whole(&file("True")), read_whole(&file("False")));
+        assert_eq!(
+            rows(&off)[0].2,
+            serde_json::json!({"Name":"Tidy","Enabled":"False","Priority":"1","MoveToFolder":"RSS Feeds"})
+        );
+        let uid = |taken: &Taken| taken.table(Table::Iam).common().event_uid.get(0);
+        assert_ne!(uid(&on), uid(&off));
+        assert_eq!(uid(&on), uid(&read_whole(&file("True"))));
+    }
+
+    #[test]
+    fn transport_rules_are_told_from_inbox_rules() {
+        let taken = read_whole(
+            r#"[{"Name":"BCC all","Description":"If the message...","CreatedBy":"x","WhenChanged":"2024-01-01","State":"Enabled","Priority":0,"Mode":"Enforce","FromScope":null,"BlindCopyTo":["Eve@evil.example"],"DeleteMessage":false,"Guid":"g-1"}]"#,
+        );
+        let batch = taken.table(Table::Iam);
+        let view = IamView::new(&batch);
+        assert_eq!(
+            (view.own.entity_type.get(0), view.api_operation.get(0)),
+            (Some("Transport Rule"), Some("Get-TransportRule"))
+        );
+        assert_eq!((view.own.mailbox.get(0), view.own.entity_uid.get(0)), (None, Some("g-1")));
+        let parameters = &rows(&taken)[0].2;
+        assert_eq!((&parameters["BlindCopyTo"], &parameters["State"]), (&"eve@evil.example".into(), &"Enabled".into()));
+        assert!(parameters.get("DeleteMessage").is_none());
+    }
+
+    #[test]
+    fn audit_records_about_rules_are_left_alone() {
+        for text in [
+            r#"{"CreationTime":"2024-01-01T00:00:00","Operation":"New-InboxRule","Parameters":[{"Name":"ForwardTo","Value":"a@b"},{"Name":"DeleteMessage","Value":"True"}]}"#,
+            "RecordType,CreationDate,UserIds,Operations,AuditData\n1,2,3,New-InboxRule,{}\n",
+            "Name,Priority,State\na,1,b\n",
+        ] {
+            assert!(!InboxRules.sniff(text.as_bytes()), "{text}");
+        }
+    }
+}

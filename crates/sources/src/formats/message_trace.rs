@@ -37,7 +37,7 @@ static META: SourceMeta = SourceMeta {
 vocabulary! {
     /// Fields of a message trace.
     Trace {
-        TraceId: ["messageTraceId"],
+        Id: ["messageTraceId"],
         NetworkId: ["networkMessageId"],
         MessageId: ["messageId", "internetMessageId", "メッセージ ID", "ID de message", "Nachrichten-ID", "Id. de mensaje"],
         Time: [
@@ -86,7 +86,7 @@ impl Source for MessageTrace {
 fn is_trace(fields: &Recognised<Trace>) -> bool {
     fields.has(Trace::Sender)
         && fields.any(&[Trace::Recipient, Trace::RecipientStatus])
-        && fields.any(&[Trace::MessageId, Trace::TraceId, Trace::NetworkId])
+        && fields.any(&[Trace::MessageId, Trace::Id, Trace::NetworkId])
         && fields.any(&[Trace::Time])
         && fields.any(&[Trace::Status, Trace::RecipientStatus, Trace::Event, Trace::Size])
 }
@@ -167,7 +167,7 @@ fn own_part(record: &Record<Trace>, recipient: &Recipient) -> String {
     let text = |field| record.text(field).map_or(Value::Null, Value::from);
     serde_json::json!({
         "network_message_id": text(Trace::NetworkId),
-        "message_trace_id": text(Trace::TraceId),
+        "message_trace_id": text(Trace::Id),
         "message_id": text(Trace::MessageId),
         "time": text(Trace::Time),
         "sender_address": text(Trace::Sender),
@@ -195,7 +195,7 @@ impl Message {
     fn of(record: &Record<Trace>, origin: &Origin, dates: &mut CultureDates) -> Result<Self, String> {
         let sender = record.text(Trace::Sender).and_then(|sender| values::user(&sender));
         let message_uid = record.text(Trace::MessageId).map(bracketed);
-        let network = record.first(&[Trace::NetworkId, Trace::TraceId]).map(|id| id.to_lowercase());
+        let network = record.first(&[Trace::NetworkId, Trace::Id]).map(|id| id.to_lowercase());
         if sender.is_none() && message_uid.is_none() && network.is_none() {
             return Err("neither a sender nor a message id: not a message".to_owned());
         }
@@ -300,5 +300,124 @@ fn status_id(delivery: &str) -> u8 {
         "Delivered" | "Expanded" | "Resolved" => 1,
         "Failed" | "Quarantined" | "FilteredAsSpam" => 2,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use matagi_model::tables::EmailView;
+
+    use super::*;
+    use crate::fields::reading::testing::{Taken, read};
+
+    fn email(text: &str) -> Taken {
+        let taken = read(&MessageTrace, text);
+        assert!(taken.rejects.is_empty(), "{:?}", taken.rejects);
+        taken
+    }
+
+    #[test]
+    fn get_message_trace_gives_every_column() {
+        let taken = email(
+            "\"Organization\",\"MessageId\",\"Received\",\"SenderAddress\",\"RecipientAddress\",\"Subject\",\"Status\",\"ToIP\",\"FromIP\",\"Size\",\"MessageTraceId\",\"StartDate\",\"EndDate\",\"Index\"\n\
+             \"example.onmicrosoft.com\",\"<A1@x.example>\",\"5/13/2024 10:11:12 PM\",\"Eve@Evil.example\",\"Anna@Example.org\",\"Invoice, overdue\",\"Delivered\",\"\",\"198.51.100.5\",\"12345\",\"0F6E8A3C-1111-4222-8333-444455556666\",\"\",\"\",\"0\"\n",
+        );
+        let batch = taken.table(Table::Email);
+        let view = EmailView::new(&batch);
+        assert_eq!(view.time.get(0).to_string(), "2024-05-13T22:11:12Z");
+        assert_eq!(
+            (view.class_uid.get(0), view.activity_id.get(0), view.status_id.get(0)),
+            (Some(4009), Some(4), Some(1))
+        );
+        let texts = [
+            (view.own.message_uid.get(0), "<A1@x.example>"),
+            (view.own.network_message_uid.get(0), "0f6e8a3c-1111-4222-8333-444455556666"),
+            (view.own.email_from.get(0), "eve@evil.example"),
+            (view.own.email_to.get(0), "anna@example.org"),
+            (view.own.email_subject.get(0), "Invoice, overdue"),
+            (view.own.delivery_status.get(0), "Delivered"),
+        ];
+        for (found, expected) in texts {
+            assert_eq!(found, Some(expected));
+        }
+        assert_eq!((view.own.email_size.get(0), view.own.direction_id.get(0)), (Some(12345), None));
+        assert_eq!(view.src_ip.get(0).unwrap().to_string(), "198.51.100.5");
+        assert_eq!(view.own.dst_ip.get(0), None);
+    }
+
+    #[test]
+    fn json_and_csv_of_one_trace_are_one_row_whatever_the_index() {
+        let csv = email(
+            "MessageTraceId,MessageId,Received,SenderAddress,RecipientAddress,Status,Size,Index\n\
+             0f6e,<a@x>,2024-05-13T22:11:12,e@x,a@y,Delivered,1,0\n",
+        );
+        let json = email(
+            r#"[{"MessageTraceId":"0F6E","MessageId":"a@x","Received":"\/Date(1715638272345)\/","SenderAddress":"e@x","RecipientAddress":"A@y","Status":"Delivered","Size":1,"Index":4711}]"#,
+        );
+        let (csv, json) = (csv.table(Table::Email), json.table(Table::Email));
+        assert_eq!(csv.common().event_uid.get(0), json.common().event_uid.get(0));
+        assert_eq!(EmailView::new(&json).own.message_uid.get(0), Some("<a@x>"));
+    }
+
+    #[test]
+    fn the_historical_summary_is_one_row_a_recipient() {
+        let taken = email(
+            "origin_timestamp_utc,sender_address,recipient_status,message_subject,total_bytes,message_id,network_message_id,original_client_ip,directionality,connector_id,delivery_priority\r\n\
+             2024-05-13T22:11:12.0000000Z,e@x.example,\"A@y.example##Receive, Deliver;b@y.example##Receive, Fail;\",Hi,2048,<a@x>,n-1,198.51.100.5,Incoming,c,Normal\r\n\
+             2024-05-13T22:12:12.0000000Z,a@y.example,\"z@w.example##Receive, Send\",Re: Hi,100,<b@x>,n-2,,2,c,Normal\r\n",
+        );
+        let batch = taken.table(Table::Email);
+        let view = EmailView::new(&batch);
+        let rows: Vec<_> = (0..batch.rows())
+            .map(|row| {
+                let own = &view.own;
+                (
+                    own.email_to.get(row).unwrap(),
+                    own.delivery_status.get(row).unwrap(),
+                    view.status_id.get(row).unwrap(),
+                    own.direction_id.get(row).unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [("a@y.example", "Delivered", 1, 1), ("b@y.example", "Failed", 2, 1), ("z@w.example", "Delivered", 1, 2)]
+        );
+        assert_eq!(view.status_detail.get(0), Some("Receive, Deliver"));
+        assert_eq!((view.source_record.get(0), view.source_record.get(1)), (Some(1), Some(1)));
+        assert!(!view.raw.get(0).unwrap().contains("b@y.example"));
+        assert_ne!(view.event_uid.get(0), view.event_uid.get(1));
+    }
+
+    #[test]
+    fn events_of_the_extended_report_stay_apart() {
+        let taken = email(
+            "date_time_utc,client_ip,source,event_id,message_id,network_message_id,recipient_address,recipient_status,total_bytes,message_subject,sender_address,directionality\n\
+             2024-05-13T22:11:12Z,198.51.100.5,SMTP,RECEIVE,<a@x>,n-1,a@y.example;b@y.example,,10,Hi,e@x.example,Incoming\n\
+             2024-05-13T22:11:12Z,,STOREDRIVER,DELIVER,<a@x>,n-1,a@y.example,250 2.1.5 OK,10,Hi,e@x.example,Incoming\n",
+        );
+        let batch = taken.table(Table::Email);
+        let view = EmailView::new(&batch);
+        assert_eq!(batch.rows(), 3);
+        assert_eq!(
+            (view.own.delivery_status.get(0), view.own.delivery_status.get(2)),
+            (Some("RECEIVE"), Some("Delivered"))
+        );
+        assert_ne!(view.event_uid.get(0), view.event_uid.get(2));
+    }
+
+    #[test]
+    fn a_recipient_bomb_is_cut_and_said() {
+        let many = "a@y.example##Receive, Deliver;".repeat(RECIPIENTS_MAX + 5);
+        let taken = read(
+            &MessageTrace,
+            &format!(
+                "origin_timestamp_utc,sender_address,recipient_status,message_id,total_bytes\n2024-05-13T22:11:12Z,e@x,u@y##Receive,<b@x>,1\n2024-05-13T22:11:12Z,e@x,\"{many}\",<a@x>,1\n"
+            ),
+        );
+        assert_eq!(taken.table(Table::Email).rows(), RECIPIENTS_MAX + 1);
+        assert_eq!(taken.rejects.len(), 1);
+        let raw: usize = taken.batches.iter().map(|batch| batch.columns.get_array_memory_size()).sum();
+        assert!(raw < 64 << 20, "{raw} bytes: the record was kept once a recipient");
     }
 }

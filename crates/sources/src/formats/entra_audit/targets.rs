@@ -163,7 +163,7 @@ pub(super) fn of_columns<'a>(columns: impl Iterator<Item = (&'a str, &'a Value)>
             Part::Uid => target.uid = text(value),
             Part::Principal => target.principal = text(value),
             Part::Property(place, side) => {
-                properties.entry((number, place)).or_insert_with(|| json_nulls())[side as usize] = value.clone();
+                properties.entry((number, place)).or_default()[side as usize] = value.clone();
             }
         }
     }
@@ -173,10 +173,6 @@ pub(super) fn of_columns<'a>(columns: impl Iterator<Item = (&'a str, &'a Value)>
         }
     }
     targets.into_values().collect()
-}
-
-fn json_nulls() -> [Value; 3] {
-    [Value::Null, Value::Null, Value::Null]
 }
 
 /// The additional details in the portal's numbered columns (folded names).

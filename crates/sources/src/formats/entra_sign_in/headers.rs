@@ -37,7 +37,7 @@ vocabulary! {
         UserType: [
             "userType", "ユーザーの種類", "ユーザー タイプ", "ユーザー種別", "Type d'utilisateur", "Benutzertyp", "Tipo de usuario",
         ],
-        SignInIdentifier: [
+        TypedName: [
             "signInIdentifier", "Sign-in identifier", "サインイン識別子", "サインイン ID", "サインインの識別子",
             "Identificateur de connexion", "Identifiant de connexion", "Anmeldebezeichner", "Anmelde-ID",
             "Identificador de inicio de sesión",

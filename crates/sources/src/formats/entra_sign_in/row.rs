@@ -101,7 +101,7 @@ impl Subject {
         }
         // An object id in place of the name: the directory could not resolve it. What the user typed is nearer.
         let typed = || {
-            let names = [SignIn::SignInIdentifier, SignIn::AlternateName];
+            let names = [SignIn::TypedName, SignIn::AlternateName];
             names.into_iter().filter_map(lower).find(|name| name.contains('@'))
         };
         let (name, uid) = match principal {

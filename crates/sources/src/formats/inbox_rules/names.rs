@@ -222,8 +222,8 @@ pub(super) fn is_list_of_rules(name: &str) -> bool {
 }
 
 /// Whether these folded names are those of a transport rule.
-pub(super) fn is_transport_rule<'a>(names: impl Iterator<Item = &'a str> + Clone) -> bool {
-    let has = |wanted: &str| names.clone().any(|name| name == wanted);
+pub(super) fn is_transport_rule(names: &[String]) -> bool {
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let others = [
         "description",
         "createdby",
@@ -251,7 +251,7 @@ pub(super) fn is_rule(names: &[String]) -> bool {
     {
         return false;
     }
-    if is_transport_rule(names.iter().map(String::as_str)) {
+    if is_transport_rule(names) {
         return true;
     }
     let is_graph = has("actions") && (has("conditions") || has("sequence") || has("isenabled"));

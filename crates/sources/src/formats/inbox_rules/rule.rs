@@ -85,7 +85,7 @@ fn owner(columns: &[Column<'_>]) -> Option<String> {
 
 fn one(columns: Vec<Column<'_>>, page: Option<&str>) -> Option<Rule> {
     let folded: Vec<String> = columns.iter().map(|(name, _)| fold(name)).collect();
-    let is_transport = names::is_transport_rule(folded.iter().map(String::as_str));
+    let is_transport = names::is_transport_rule(&folded);
     let kind = if is_transport { Kind::Transport } else { Kind::Inbox };
     let owner = owner(&columns);
     let mut uid = None;
@@ -98,7 +98,7 @@ fn one(columns: Vec<Column<'_>>, page: Option<&str>) -> Option<Rule> {
             "identity" => identity = text(&value),
             "actions" | "conditions" if value.is_object() => take_nested(value, "", &mut parameters),
             "exceptions" if value.is_object() => take_nested(value, "ExceptIf", &mut parameters),
-            _ => take(name, value, "", &mut parameters),
+            _ => take(name, &value, "", &mut parameters),
         }
     }
     let (identity_owner, identity_rule) = match identity.as_deref().map(|identity| identity.rsplit_once('\\')) {
@@ -130,15 +130,15 @@ fn take_nested(value: Value, prefix: &str, parameters: &mut BTreeMap<String, Str
                 }
             }
         } else {
-            take(&name, value, prefix, parameters);
+            take(&name, &value, prefix, parameters);
         }
     }
 }
 
 /// Takes a property if it is one and says something. An action that is off says nothing; a rule that is off does.
-fn take(name: &str, value: Value, prefix: &str, parameters: &mut BTreeMap<String, String>) {
+fn take(name: &str, value: &Value, prefix: &str, parameters: &mut BTreeMap<String, String>) {
     let Some(spelling) = names::spelling(name) else { return };
-    let said = if names::is_recipients(spelling) { recipients(&value) } else { words(&value) };
+    let said = if names::is_recipients(spelling) { recipients(value) } else { words(value) };
     let Some(said) = said else { return };
     let said = match said.to_lowercase().as_str() {
         "true" | "$true" => "True".to_owned(),
