@@ -301,6 +301,12 @@ fn line(
 ) -> TimelineLine {
     let mut worst = findings.to_vec();
     worst.sort_by(|a, b| (Reverse(a.severity), &a.id).cmp(&(Reverse(b.severity), &b.id)));
+    let mut titles: Vec<String> = Vec::new();
+    for title in worst.iter().map(|finding| &finding.title) {
+        if !titles.contains(title) {
+            titles.push(title.clone());
+        }
+    }
     let leader = worst.first().expect("a record is here because a finding stands on it");
     TimelineLine {
         time: first.time,
@@ -309,7 +315,7 @@ fn line(
         stage: leader.stage,
         severity: leader.severity,
         fact: first.fact.clone(),
-        titles: worst.iter().map(|finding| finding.title.clone()).collect(),
+        titles,
         findings: worst.iter().map(|finding| finding.id.clone()).collect(),
         event_uid: first.event_uid,
         source: first.source.clone(),

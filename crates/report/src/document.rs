@@ -262,7 +262,7 @@ pub struct TimelineLine {
     pub severity: Severity,
     /// What the first record says.
     pub fact: String,
-    /// Titles of the findings behind it, worst first.
+    /// Titles of the findings behind it, worst first, each once.
     pub titles: Vec<String>,
     /// Ids of the findings behind it, worst first.
     pub findings: Vec<String>,

@@ -7,7 +7,8 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{MADE, hunt};
+use common::{MADE, at, hunt, hunt_with, record};
+use matagi_model::{Finding, Severity, Stage, Table};
 use matagi_report::html;
 
 fn browser() -> Option<PathBuf> {
@@ -38,6 +39,7 @@ fn the_page_draws_and_its_style_is_allowed_by_its_own_policy() {
     for lang in ["en", "ja"] {
         let page = folder.join(format!("report-{lang}.html"));
         std::fs::write(&page, html::page(&hunt(lang), lang, MADE)).unwrap();
+        std::fs::write(folder.join(format!("report-busy-{lang}.html")), html::page(&busy(lang), lang, MADE)).unwrap();
         for scheme in ["light", "dark"] {
             let picture = folder.join(format!("report-{lang}-{scheme}.png"));
             let _ = std::fs::remove_file(&picture);
@@ -56,4 +58,30 @@ fn the_page_draws_and_its_style_is_allowed_by_its_own_policy() {
             assert!(bytes > 50_000, "{lang} {scheme}: {bytes} bytes; {log}");
         }
     }
+}
+
+/// An incident of six stages over a month, with hundreds of records: the picture must stay readable.
+fn busy(lang: &str) -> matagi_report::HuntDocument {
+    hunt_with(lang, |findings, incidents, _| {
+        let mut number = 10_000;
+        for (index, stage) in Stage::ALL.into_iter().enumerate() {
+            for severity in Severity::ALL {
+                let mut more = || {
+                    number += 1;
+                    let minutes = i64::try_from(number * 7_919 % 43_200).unwrap() + 60;
+                    record(Table::Saas, at(minutes), number, "Update · someone@aozora.example · 203.0.113.9")
+                };
+                let mut finding = findings[index % findings.len()].clone();
+                let mut first = more();
+                first.fact = format!("First of {severity} {}", stage.word());
+                finding.analytic = format!("test/{}-{severity}", stage.word());
+                finding.stage = stage;
+                finding.severity = severity;
+                finding = (0..12).fold(finding, |finding, _| Finding::proved_by(finding, more()));
+                finding = finding.proved_by(first);
+                findings.push(finding);
+            }
+        }
+        incidents[0].findings = findings.iter().map(Finding::id).collect();
+    })
 }

@@ -7,6 +7,9 @@ use crate::document::{HuntDocument, IncidentDocument, TimelineLine};
 use crate::picture;
 use crate::texts::ui;
 
+/// Titles on one line; the findings name the others.
+const TITLES_MAX: usize = 3;
+
 /// Lines that everybody sees; the rest is folded.
 const LINES_OPEN_MAX: usize = 15;
 
@@ -48,7 +51,15 @@ fn table(lines: &[TimelineLine], lang: &str) -> Block {
 }
 
 fn row(line: &TimelineLine, lang: &str) -> Vec<Line> {
-    let mut what = vec![Inline::Text(line.titles.join(" · "))];
+    let shown = line.titles.iter().take(TITLES_MAX).map(String::as_str).collect::<Vec<_>>().join(" · ");
+    let mut what = Inline::line(shown);
+    if line.titles.len() > TITLES_MAX {
+        what.push(Inline::Muted(ui(
+            lang,
+            "more-entities",
+            &[("count", &figure((line.titles.len() - TITLES_MAX) as u64))],
+        )));
+    }
     let mut record = vec![Inline::mono(&line.fact)];
     if line.count > 1 {
         let until = clock::utc(line.last_time);

@@ -171,14 +171,19 @@ impl Canvas<'_> {
     fn tiles(&mut self, tiles: &[Tile]) {
         let mut line = Glyphs::new();
         for tile in tiles {
-            if !line.is_empty() {
-                line.extend(glyphs("  ·  ", Look::Muted));
-            }
             let look = tile.severity.map_or(Look::Strong, Look::Severity);
-            line.extend(glyphs(&format!("{} ", visible::line(&tile.label)), Look::Muted));
-            line.extend(glyphs(&visible::line(&tile.value), look));
+            let label = glyphs(&format!("{} ", visible::line(&tile.label)), Look::Muted);
+            let own = [label, glyphs(&visible::line(&tile.value), look)].concat();
+            let separator = glyphs("  ·  ", Look::Muted);
+            if line.is_empty() {
+                line = own;
+            } else if width(&line) + width(&separator) + width(&own) <= self.width {
+                line = [line, separator, own].concat();
+            } else {
+                self.write(&std::mem::replace(&mut line, own));
+            }
         }
-        self.write_wrapped(&line, 0);
+        self.write(&line);
     }
 
     fn callout(&mut self, tone: Tone, title: &str, body: &[Line]) {
