@@ -126,3 +126,83 @@ fn in_parentheses(text: &str) -> Option<Ip> {
     }
     bare(rest.strip_suffix(')')?.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Option<String> {
+        ip(text).map(|(address, port)| port.map_or_else(|| address.to_string(), |port| format!("{address} {port}")))
+    }
+
+    #[test]
+    fn addresses_come_in_every_spelling() {
+        for (text, expected) in [
+            ("192.0.2.1", "192.0.2.1"),
+            (" 192.0.2.1\r\n", "192.0.2.1"),
+            ("192.0.2.1:5678", "192.0.2.1 5678"),
+            ("[192.0.2.1]", "192.0.2.1"),
+            ("[192.0.2.1]:5678", "192.0.2.1 5678"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("2001:db8::1:5678", "2001:db8::1:5678"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:5678", "2001:db8::1 5678"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("[::ffff:192.0.2.1]:5678", "192.0.2.1 5678"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("HOST (10.90.0.1)", "10.90.0.1"),
+            ("[HOST (10.90.0.1)]", "10.90.0.1"),
+            ("[HOST (10.90.0.1)]:25", "10.90.0.1 25"),
+            ("host.example (2001:db8::1)", "2001:db8::1"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_address_is_none() {
+        for text in [
+            "",
+            "<null>",
+            "null",
+            "localhost",
+            "localhost:8080",
+            "[host.name]:25",
+            "10.900.0.1",
+            "192.0.2.1:99999",
+            "192.0.2.1:",
+            "192.0.2.1:+5",
+            "192.0.2",
+            "DB6PR04MB3206 (15.20.4129.032)\r\n",
+            "(10.90.0.1)",
+            "[192.0.2.1]x",
+            "[]",
+            "]:1",
+        ] {
+            assert_eq!(ip(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn operations_are_spelt_alike() {
+        for (text, expected) in [
+            ("Consent to application.", "Consent to application"),
+            ("Update application \u{2013} Certificates and secrets management ", "Update application - Certificates and secrets management"),
+            (" New-InboxRule ", "New-InboxRule"),
+            ("Add  member\tto role.", "Add member to role"),
+        ] {
+            assert_eq!(operation(text).as_deref(), Some(expected));
+        }
+        assert_eq!(operation(" "), None);
+    }
+
+    #[test]
+    fn names_flags_and_numbers() {
+        assert_eq!(user(" AdeleV@Contoso.OnMicrosoft.com ").as_deref(), Some("adelev@contoso.onmicrosoft.com"));
+        assert_eq!(user("<null>"), None);
+        assert_eq!([flag("TRUE"), flag("$false"), flag("1"), flag("maybe")], [Some(true), Some(false), Some(true), None]);
+        assert_eq!([number("15"), number(" 15.0 "), number("1.5"), number("-1")], [Some(15), Some(15), None, None]);
+        assert!(is_lost("System.Object[]") && is_lost("System.Collections.Generic.List`1[System.String]"));
+        assert_eq!(text("System.Object[]"), None);
+    }
+}

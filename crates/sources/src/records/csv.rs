@@ -450,3 +450,160 @@ fn quoted_cell<'a>(rest: &'a str, delimiter: u8, text: &mut String) -> &'a str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows_in(input: &[u8], size: usize) -> Vec<String> {
+        let mut rows = Vec::new();
+        let mut reader = io::BufReader::with_capacity(size, input);
+        csv_records(&mut reader, &mut |number, row| {
+            rows.push(match row {
+                Ok(row) => {
+                    let cells: Vec<_> = row.iter().map(|(name, cell)| format!("{name}={cell}")).collect();
+                    format!("{number} {}", cells.join("|"))
+                }
+                Err(reason) => format!("{number} refused: {reason}"),
+            });
+            Ok(())
+        })
+        .unwrap();
+        rows
+    }
+
+    fn rows(input: &str) -> Vec<String> {
+        let whole = rows_in(input.as_bytes(), 1 << 16);
+        assert_eq!(rows_in(input.as_bytes(), 1), whole, "cut into single bytes");
+        whole
+    }
+
+    #[test]
+    fn every_writer_gives_the_same_rows() {
+        for input in [
+            "A,B\n1,2\n3,\n",
+            "A,B\r\n1,2\r\n\r\n3,\r\n",
+            "\u{feff}\"A\",\"B\"\r\n\"1\",\"2\"\r\n\"3\",\"\"",
+            "#TYPE Selected.System.Object\r\n\"A\",\"B\"\r\n\"1\",\"2\"\r\n\"3\",\"\"\r\n",
+            "A;B\n1;2\n3;\n",
+            "A\tB\n1\t2\n3\t\n",
+            "sep=;\nA;B\n1;2\n3;\n",
+            "\n\n a , b \n1,2\n3,\n",
+            "A,B\n\"1\" , \"2\"\n3,\"\"\n",
+        ] {
+            assert_eq!(rows(input).iter().map(|row| row.replace(" |", "|")).collect::<Vec<_>>(), ["1 a=1|b=2", "2 a=3|b="], "{input}");
+        }
+    }
+
+    #[test]
+    fn headers_are_folded_and_numbered() {
+        let names = csv_headers("Incoming token type,Autonomous system  number,Ａpp,Incoming token type\n".as_bytes());
+        assert_eq!(
+            names.unwrap(),
+            ["incoming token type", "autonomous system number", "app", "incoming token type (2)"]
+        );
+        assert_eq!(csv_headers(b"just text\n"), None);
+        assert_eq!(csv_headers(b"\"A\",\"B\"").unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn quotes_hold_what_they_hold() {
+        assert_eq!(rows("A,B\n\"x\"\"y\",\"1,\n2\"\n"), ["1 a=x\"y|b=1,\n2"]);
+        assert_eq!(rows("A,B\n\"{\"\"k\"\":\"\"v\"\"}\",2\n"), ["1 a={\"k\":\"v\"}|b=2"]);
+        assert_eq!(rows("A,B\nx\"y,2\n"), ["1 a=x\"y|b=2"]);
+        assert_eq!(rows("A,B\n\"say \"hi\" now\",2\n"), ["1 a=say \"hi\" now|b=2"]);
+    }
+
+    #[test]
+    fn ragged_rows_are_kept() {
+        assert_eq!(rows("A,B\n1\n1,2,3\n"), ["1 a=1", "2 a=1|b=2"]);
+    }
+
+    #[test]
+    fn a_quote_left_open_costs_one_row() {
+        assert_eq!(
+            rows("\"A\",\"B\"\n\"1\",\"open\n\"3\",\"4\"\n\"5\",\"6\"\n"),
+            ["1 refused: a quote is never closed", "2 a=3|b=4", "3 a=5|b=6"]
+        );
+        assert_eq!(
+            rows("A,B\n1,\"open\n3,4\n5,6\n"),
+            ["1 refused: the input ends inside quotes", "2 a=3|b=4", "3 a=5|b=6"]
+        );
+        assert_eq!(rows("A,B\n1,2\n3,\"cut"), ["1 a=1|b=2", "2 refused: the input ends inside quotes"]);
+    }
+
+    #[test]
+    fn quotes_left_open_again_and_again_cost_a_row_each() {
+        let input = format!("A,B\n{}", "1,\"open\n".repeat(1_000));
+        let rows = rows_in(input.as_bytes(), 1 << 16);
+        assert_eq!(rows.len(), 1_000);
+        assert!(rows.iter().all(|row| row.contains("refused")));
+    }
+
+    #[test]
+    fn a_line_without_end_costs_no_memory() {
+        // Several times what is kept; a gigabyte would only take longer.
+        const LINE_BYTES: u64 = 4 * RECORD_BYTES_MAX as u64;
+        for opening in ["x,", "x,\""] {
+            let line = io::repeat(b'x').take(LINE_BYTES);
+            let input = format!("A,B\n{opening}");
+            let input = input.as_bytes().chain(line).chain(&b"\"\n1,2\n"[..]);
+            let mut rows = Vec::new();
+            csv_records(&mut io::BufReader::with_capacity(1 << 20, input), &mut |number, row| {
+                rows.push((number, row.map(|row| row.get("b").unwrap().to_owned())));
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(rows, [(1, Err("longer than 16 MiB".to_owned())), (2, Ok("2".to_owned()))]);
+        }
+    }
+
+    #[test]
+    fn a_header_of_endless_columns_is_an_error() {
+        let input = "a,".repeat(CSV_COLUMNS_MAX + 10);
+        let result = csv_records(&mut input.as_bytes(), &mut |_, _| Ok(()));
+        assert!(matches!(result, Err(SourceError::Limit { .. })), "{result:?}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_refused() {
+        assert_eq!(rows_in(b"A,B\n\xff,1\n2,3\n", 64), ["1 refused: not UTF-8", "2 a=2|b=3"]);
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_anywhere_gives_the_same_rows(input in "[ab,;\"\n\r\té]{0,120}", size in 1_usize..20) {
+            let whole = std::panic::catch_unwind(|| rows_or_error(input.as_bytes(), 1 << 16));
+            prop_assert!(whole.is_ok());
+            prop_assert_eq!(rows_or_error(input.as_bytes(), size), rows_or_error(input.as_bytes(), 1 << 16));
+        }
+
+        #[test]
+        fn what_a_writer_writes_is_read(cells in prop::collection::vec("\\PC{0,12}", 2..6)) {
+            let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
+            writer.write_record((0..cells.len()).map(|index| format!("h{index}"))).unwrap();
+            writer.write_record(&cells).unwrap();
+            let bytes = writer.into_inner().unwrap();
+            let mut read = Vec::new();
+            csv_records(&mut bytes.as_slice(), &mut |_, row| {
+                read.extend(row.unwrap().iter().map(|(_, cell)| cell.to_owned()));
+                Ok(())
+            })
+            .unwrap();
+            prop_assert_eq!(read, cells);
+        }
+    }
+
+    fn rows_or_error(input: &[u8], size: usize) -> (Vec<String>, bool) {
+        let mut rows = Vec::new();
+        let result = csv_records(&mut io::BufReader::with_capacity(size, input), &mut |number, row| {
+            rows.push(format!("{number} {:?}", row.map(|row| row.iter().map(|(n, c)| format!("{n}={c}")).collect::<Vec<_>>())));
+            Ok(())
+        });
+        (rows, result.is_err())
+    }
+}

@@ -613,3 +613,177 @@ fn keys(text: &str) -> Vec<String> {
     }
     keys
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Gives the input in pieces of a given size.
+    struct Pieces<'a> {
+        rest: &'a [u8],
+        size: usize,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let piece = self.fill_buf()?;
+            let length = piece.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&piece[..length]);
+            self.consume(length);
+            Ok(length)
+        }
+    }
+
+    impl BufRead for Pieces<'_> {
+        fn fill_buf(&mut self) -> io::Result<&[u8]> {
+            Ok(&self.rest[..self.rest.len().min(self.size)])
+        }
+        fn consume(&mut self, amount: usize) {
+            self.rest = &self.rest[amount..];
+        }
+    }
+
+    fn records_in(input: &[u8], size: usize) -> Vec<String> {
+        let mut records = Vec::new();
+        json_records(&mut Pieces { rest: input, size }, &mut |number, record| {
+            records.push(match record {
+                Ok(text) => format!("{number} {text}"),
+                Err(reason) => format!("{number} refused: {reason}"),
+            });
+            Ok(())
+        })
+        .unwrap();
+        records
+    }
+
+    fn records(input: &str) -> Vec<String> {
+        let whole = records_in(input.as_bytes(), usize::MAX);
+        assert_eq!(records_in(input.as_bytes(), 1), whole, "cut into single bytes");
+        whole
+    }
+
+    #[test]
+    fn every_framing_gives_the_same_records() {
+        let expected = ["1 {\"a\":1}", "2 {\"b\":[{\"c\":\"}\\\"\"}]}"];
+        for input in [
+            "{\"a\":1}\n\n{\"b\":[{\"c\":\"}\\\"\"}]}\n",
+            "[{\"a\":1},{\"b\":[{\"c\":\"}\\\"\"}]}]",
+            "[{\"a\":1}][{\"b\":[{\"c\":\"}\\\"\"}]}]",
+            "{\"a\":1}{\"b\":[{\"c\":\"}\\\"\"}]}",
+            "[{\"a\":1}]\r\n\u{feff}[{\"b\":[{\"c\":\"}\\\"\"}]}]\r\n",
+            "[\n  {\n    \"a\": 1\n  },\n  {\n    \"b\": [ { \"c\": \"}\\\"\" } ]\n  }\n]\n",
+            "{\"@odata.context\":\"x\",\"value\":[{\"a\":1},{\"b\":[{\"c\":\"}\\\"\"}]}],\"@odata.nextLink\":\"y}{\"}",
+            "{\"value\":[{\"a\":1}]}{\"value\":[]}{\"value\":[{\"b\":[{\"c\":\"}\\\"\"}]}]}",
+            "[{\"value\":[{\"a\":1}]},{\"value\":[{\"b\":[{\"c\":\"}\\\"\"}]}]}]",
+            "{ \"records\" : [ {\"a\":1} , {\"b\":[{\"c\":\"}\\\"\"}]} ] }",
+            "{\"took\":3,\"hits\":{\"total\":2,\"hits\":[{\"a\":1},{\"b\":[{\"c\":\"}\\\"\"}]}]}}",
+            "\u{1e}{\"a\":1}\n\u{1e}{\"b\":[{\"c\":\"}\\\"\"}]}\n",
+        ] {
+            assert_eq!(records(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        for input in ["", " \n", "[]", "{\"value\":[]}", "[][]"] {
+            assert_eq!(records(input), Vec::<String>::new(), "{input}");
+        }
+        assert_eq!(records("{}"), ["1 {}"]);
+    }
+
+    #[test]
+    fn a_record_inside_an_event_is_taken_out() {
+        let inner = "{\"Id\":\"1\"}";
+        for input in [
+            "{\"event\":{\"original\":\"{\\\"Id\\\":\\\"1\\\"}\"}}",
+            "{\"event.original\":\"{\\\"Id\\\":\\\"1\\\"}\"}",
+            "{\"_source\":{\"event\":{\"original\":\"{\\\"Id\\\":\\\"1\\\"}\"}}}",
+        ] {
+            assert_eq!(records(input), [format!("1 {inner}")], "{input}");
+        }
+        assert_eq!(records("{\"original\":\"text\"}"), ["1 {\"original\":\"text\"}"]);
+    }
+
+    #[test]
+    fn a_broken_record_costs_only_itself() {
+        for (input, expected) in [
+            ("{\"a\":1\n{\"b\":2}\n", vec!["1 refused: it breaks off: another record begins inside it", "2 {\"b\":2}"]),
+            ("{\"a\":{\"x\":1,\n{\"b\":2}\n", vec!["1 refused: it breaks off: another record begins inside it", "2 {\"b\":2}"]),
+            ("{\"a\":\"x\n{\"b\":2}\n", vec!["1 refused: a line break inside a string", "2 {\"b\":2}"]),
+            ("{\"a\":[1}\n{\"b\":2}\n", vec!["1 refused: its brackets do not fit", "2 {\"b\":2}"]),
+            ("hello\n{\"b\":2}\n", vec!["1 refused: text that is no JSON object", "2 {\"b\":2}"]),
+            ("{\"b\":2}\n{\"a\":", vec!["1 {\"b\":2}", "2 refused: the input ends inside this record"]),
+            ("[{\"b\":2},", vec!["1 {\"b\":2}", "2 refused: the input ends inside an array: records may be missing"]),
+            (
+                "[\n  {\n    \"a\": \"x\n    \"n\": {\n      \"y\": 1\n    }\n  },\n  {\n    \"b\": 2\n  }\n]",
+                vec!["1 refused: a line break inside a string", "2 {\"b\":2}"],
+            ),
+        ] {
+            assert_eq!(records(input), expected, "{input}");
+        }
+    }
+
+    #[test]
+    fn words_do_not_grow_together() {
+        assert_eq!(records("{\"a\": 1 2 , \"b\" : true }"), ["1 {\"a\":1 2,\"b\":true}"]);
+    }
+
+    #[test]
+    fn nesting_bomb_is_refused_and_read_past() {
+        let deep = format!("{{\"a\":{}{}}}\n{{\"b\":2}}\n", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(records_in(deep.as_bytes(), 4096), ["1 refused: nested deeper than 64", "2 {\"b\":2}"]);
+        let open = "[{\"a\":".repeat(100_000);
+        assert_eq!(records_in(open.as_bytes(), 4096), ["1 refused: nested deeper than 64"]);
+    }
+
+    #[test]
+    fn a_line_without_end_costs_no_memory() {
+        // Several times what is kept; a gigabyte would only take longer.
+        const LINE_BYTES: u64 = 4 * RECORD_BYTES_MAX as u64;
+        let line = io::repeat(b'x').take(LINE_BYTES);
+        let input = (&b"{\"a\":\""[..]).chain(line).chain(&b"\"}\n{\"b\":2}\n"[..]);
+        let mut most = 0;
+        let mut records = Vec::new();
+        json_records(&mut io::BufReader::with_capacity(1 << 20, input), &mut |number, record| {
+            most = most.max(record.as_ref().map_or(0, |text| text.len()));
+            records.push((number, record.map(str::to_owned)));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(records, [(1, Err("longer than 16 MiB".to_owned())), (2, Ok("{\"b\":2}".to_owned()))]);
+        assert!(most < RECORD_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_head_shows_the_first_object() {
+        let head = first_json_object(b"{\"value\":[{\"Id\":\"1\",\"x\":{\"y\":1},\"Operation\":\"a").unwrap();
+        assert_eq!(head.keys, ["Id", "x", "Operation"]);
+        let head = first_json_object("\u{feff}[ {\"Id\": \"1\"}, {".as_bytes()).unwrap();
+        assert_eq!((head.keys.as_slice(), head.text.as_str()), (&["Id".to_owned()][..], "{\"Id\":\"1\"}"));
+        assert_eq!(head.value("Id").as_deref(), Some("\"1\""));
+        assert_eq!(first_json_object(b"Id,Operation\n"), None);
+    }
+
+    #[test]
+    fn a_stop_is_passed_on() {
+        let result = json_records(&mut &b"{}{}"[..], &mut |_, _| Err(Stop("full".into())));
+        assert!(matches!(result, Err(SourceError::Stopped(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_anywhere_gives_the_same_records(input in "[\\[\\]{}:,\"\\\\a1 \n\u{e9}]{0,200}", size in 1_usize..20) {
+            prop_assert_eq!(records_in(input.as_bytes(), size), records_in(input.as_bytes(), usize::MAX));
+        }
+
+        #[test]
+        fn bytes_do_not_panic(input in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _records = records_in(&input, 7);
+            let _head = first_json_object(&input);
+        }
+    }
+}

@@ -342,3 +342,130 @@ fn month_named(word: &str) -> Option<i64> {
     let index = MONTHS.iter().position(|month| word.starts_with(month))?;
     i64::try_from(index + 1).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(time: Option<Time>) -> String {
+        time.map_or_else(|| "none".to_owned(), |time| time.to_string())
+    }
+
+    #[test]
+    fn times_that_say_how_to_read_them() {
+        for (text, expected) in [
+            ("2023-06-01T13:12:18", "2023-06-01T13:12:18Z"),
+            ("2023-06-01 13:12:18", "2023-06-01T13:12:18Z"),
+            ("2023-06-01T13:12:18Z", "2023-06-01T13:12:18Z"),
+            ("2026-08-30T12:00:00.1234567Z", "2026-08-30T12:00:00.123456Z"),
+            ("2019-10-18T04:45:48.0729893-05:00", "2019-10-18T09:45:48.072989Z"),
+            ("2019-10-18T04:45:48+0900", "2019-10-17T19:45:48Z"),
+            ("2019-10-18T04:45", "2019-10-18T04:45:00Z"),
+            ("2019-10-18", "2019-10-18T00:00:00Z"),
+            ("2019-10-18 04:45:48 UTC", "2019-10-18T04:45:48Z"),
+            ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+            (r"\/Date(1728344797000)\/", "2024-10-07T23:46:37Z"),
+            ("/Date(1728344797000+0900)/", "2024-10-07T23:46:37Z"),
+            ("/Date(-1000)/", "1969-12-31T23:59:59Z"),
+            ("1728344797", "2024-10-07T23:46:37Z"),
+            ("1728344797.25", "2024-10-07T23:46:37.25Z"),
+            ("1728344797000", "2024-10-07T23:46:37Z"),
+            ("1728344797000000", "2024-10-07T23:46:37Z"),
+            ("4/28/2021, 2:19:28.000 PM", "2021-04-28T14:19:28Z"),
+            ("4/28/2021, 12:00:00.000 AM", "2021-04-28T00:00:00Z"),
+        ] {
+            assert_eq!(shown(time(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        for text in [
+            "", "x", "2023-13-01T00:00:00", "2023-02-30", "2023-06-01T25:00:00", "0001-01-01T00:00:00",
+            "1601-01-01T00:00:00Z", "/Date(x)/", "/Date()/", "12", "6/1/2023 1:12:18 PM", "2023-06-01T13:12:18 Mars",
+            "99999999999999999999", "2023-06-01Tkl:mn",
+        ] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_cultures_that_leave_no_doubt() {
+        let mut dates = CultureDates::default();
+        for text in [
+            "01.06.2023 13:12:18",
+            "2023/06/01 13:12:18",
+            "2023/6/1 \u{4e0b}\u{5348} 01:12:18",
+            "2023/06/01 午後 1:12:18",
+            "2023年6月1日 13:12:18",
+            "2023-06-01 오후 1:12:18",
+            "２０２３/０６/０１ １３:１２:１８",
+            "1-6-2023 13:12:18",
+            "1.6.2023 13.12.18",
+        ] {
+            assert_eq!(shown(dates.time(text)), "2023-06-01T13:12:18Z", "{text}");
+        }
+        assert!(!dates.is_guess());
+        assert_eq!(shown(dates.time("2023/06/01 午前 12:05:00")), "2023-06-01T00:05:00Z");
+    }
+
+    #[test]
+    fn the_order_is_learnt_from_whole_records() {
+        let truth = time("2023-06-01T13:12:18").unwrap();
+        let mut american = CultureDates::default();
+        american.learn("6/1/2023 1:12:18 PM", truth);
+        assert_eq!(american.order(), Some(DateOrder::MonthFirst));
+        assert_eq!(shown(american.time("7/2/2023 1:00:00 AM")), "2023-07-02T01:00:00Z");
+        let mut british = CultureDates::default();
+        british.learn("01/06/2023 13:12:18", truth);
+        assert_eq!(british.order(), Some(DateOrder::DayFirst));
+        assert_eq!(shown(british.time("07/02/2023 01:00:00")), "2023-02-07T01:00:00Z");
+        assert!(!british.is_guess());
+    }
+
+    #[test]
+    fn the_order_is_learnt_from_numbers_over_twelve() {
+        let mut dates = CultureDates::default();
+        dates.observe("28/04/2023 01:00:00");
+        assert_eq!(shown(dates.time("07/02/2023 01:00:00")), "2023-02-07T01:00:00Z");
+        assert!(!dates.is_guess());
+    }
+
+    #[test]
+    fn a_guess_is_said() {
+        let mut dates = CultureDates::default();
+        assert_eq!(shown(dates.time("7/2/2023 1:00:00 AM")), "2023-07-02T01:00:00Z");
+        assert!(dates.is_guess());
+        // The same day in both orders is no guess.
+        let mut dates = CultureDates::default();
+        assert_eq!(shown(dates.time("7/7/2023 1:00:00 AM")), "2023-07-07T01:00:00Z");
+        assert!(!dates.is_guess());
+    }
+
+    #[test]
+    fn local_dates_are_moved_to_utc() {
+        let mut dates = CultureDates::default();
+        dates.learn("2023/06/01 22:12:18", time("2023-06-01T13:12:18").unwrap());
+        assert_eq!(shown(dates.time("2023/06/02 01:00:00")), "2023-06-01T16:00:00Z");
+        // Where records disagree, nothing is moved.
+        dates.learn("2023/06/01 13:12:18", time("2023-06-01T13:12:18").unwrap());
+        assert_eq!(shown(dates.time("2023/06/02 01:00:00")), "2023-06-02T01:00:00Z");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(text in "\\PC{0,40}") {
+            let _time = time(&text);
+            let mut dates = CultureDates::default();
+            dates.observe(&text);
+            dates.learn(&text, Time(1));
+            let _time = dates.time(&text);
+        }
+
+        #[test]
+        fn dates_of_digits_do_not_panic(text in "[0-9/.:, -]{0,30}( ?[AaPp][Mm])?") {
+            let _time = time(&text);
+            let _time = CultureDates::default().time(&text);
+        }
+    }
+}

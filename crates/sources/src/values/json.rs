@@ -1,6 +1,7 @@
 //! JSON whose shape depends on who wrote it: numbers as text, objects as text, lists of pairs as objects or as text.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -375,25 +376,99 @@ fn argument(token: &str) -> Cow<'_, str> {
 
 /// A JSON object of text from names and values, in their order; `None` without any. Of equal names the first stands.
 pub fn json_object<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Option<String> {
-    let mut json = String::new();
-    let mut names: Vec<N> = Vec::new();
+    let mut json = Vec::new();
+    let mut names: HashSet<String> = HashSet::new();
     for (name, value) in pairs {
-        if names.iter().any(|known| known.as_ref() == name.as_ref()) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if names.contains(name) {
             continue;
         }
-        json.push(if names.is_empty() { '{' } else { ',' });
-        push_string(&mut json, name.as_ref());
-        json.push(':');
-        push_string(&mut json, value.as_ref());
-        names.push(name);
+        json.push(if names.is_empty() { b'{' } else { b',' });
+        // Writing text to memory cannot fail.
+        let _written = serde_json::to_writer(&mut json, name);
+        json.push(b':');
+        let _written = serde_json::to_writer(&mut json, value);
+        names.insert(name.to_owned());
     }
     if names.is_empty() {
         return None;
     }
-    json.push('}');
-    Some(json)
+    json.push(b'}');
+    String::from_utf8(json).ok()
 }
 
-fn push_string(json: &mut String, text: &str) {
-    json.push_str(&serde_json::to_string(text).expect("text is always JSON"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(json: &str) -> Vec<(String, String)> {
+        let pairs: Pairs<'_> = serde_json::from_str(json).unwrap();
+        pairs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn text_takes_every_type() {
+        let texts: Vec<Text<'_>> =
+            serde_json::from_str(r#"["15",15,-2,1.5,true,null,{"b":1,"a":[2]},[1,"x"],"a\\b"]"#).unwrap();
+        let texts: Vec<_> = texts.iter().map(|text| text.0.as_ref()).collect();
+        assert_eq!(texts, ["15", "15", "-2", "1.5", "True", "", r#"{"a":[2],"b":1}"#, r#"[1,"x"]"#, r"a\b"]);
+    }
+
+    #[test]
+    fn pairs_come_in_every_shape() {
+        let expected = owned(&[("Name", "a b"), ("Force", "False")]);
+        assert_eq!(pairs(r#"[{"Name":"Name","Value":"a b"},{"Name":"Force","Value":"False"}]"#), expected);
+        assert_eq!(pairs(r#"[{"Value":"a b","Name":"Name"},{"key":"Force","value":false}]"#), expected);
+        assert_eq!(pairs(r#"{"Name":"a b","Force":false}"#), expected);
+        assert_eq!(pairs(r#""[{\"Name\":\"Name\",\"Value\":\"a b\"},{\"Name\":\"Force\",\"Value\":\"False\"}]""#), expected);
+        assert_eq!(pairs(r#""-Name \"a b\" -Force:$false""#), expected);
+        assert_eq!(pairs(r#"["@{Name=Name; Value=a b}","@{Name=Force; Value=False}"]"#), expected);
+        assert_eq!(pairs(r#"[{"ID":"User_1","Type":2},{"ID":"a@b","Type":5}]"#), owned(&[("2", "User_1"), ("5", "a@b")]));
+        assert_eq!(pairs("[]"), []);
+        assert_eq!(pairs("null"), []);
+        assert_eq!(pairs("7"), []);
+        assert_eq!(pairs(r#"["text",[1],{"x":1}]"#), []);
+    }
+
+    #[test]
+    fn a_lost_value_is_seen() {
+        for json in [r#""System.Object[]""#, r#"["System.Collections.Hashtable"]"#] {
+            let pairs: Pairs<'_> = serde_json::from_str(json).unwrap();
+            assert!(pairs.is_lost(), "{json}");
+        }
+        assert!(!Pairs::from_text("-Name System").is_lost());
+    }
+
+    #[test]
+    fn arguments_of_cmdlets_are_read() {
+        let read = |text| -> Vec<(String, String)> {
+            parameters(text).into_iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+        };
+        assert_eq!(
+            read(r#"-Identity "a""b" -Force -Limit -5 -Days:30 -Users 'x y' -Empty """#),
+            owned(&[
+                ("Identity", "a\"b"),
+                ("Force", "True"),
+                ("Limit", "-5"),
+                ("Days", "30"),
+                ("Users", "x y"),
+                ("Empty", ""),
+            ])
+        );
+        assert_eq!(read(r#"-Name "never closed"#), owned(&[("Name", "never closed")]));
+        assert_eq!(read(""), []);
+    }
+
+    #[test]
+    fn an_object_of_text_keeps_the_first_of_equals() {
+        assert_eq!(
+            json_object([("b", "1"), ("a", "\"\u{1}"), ("b", "2")]).unwrap(),
+            r#"{"b":"1","a":"\"\u0001"}"#
+        );
+        assert_eq!(json_object::<&str, &str>([]), None);
+    }
 }

@@ -182,10 +182,18 @@ pub(super) fn address(identity: &str, audit: &Audit<'_>) -> String {
     if let Some(user) = audit.get(Field::UserId).filter(|user| same_alias(user, alias)) {
         return user.to_lowercase();
     }
-    if is_guid(alias) || alias.contains('@') {
+    if is_guid(alias) || alias.contains(['@', ' ']) {
         return alias.to_lowercase();
     }
-    format!("{alias}@{organisation}").to_lowercase()
+    format!("{}@{organisation}", plain_alias(alias)).to_lowercase()
+}
+
+/// Exchange Online makes directory names unique with ten hexadecimal digits: `AnnaB_73cfb10e5c`.
+fn plain_alias(alias: &str) -> &str {
+    match alias.rsplit_once('_') {
+        Some((plain, digits)) if digits.len() == 10 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => plain,
+        _ => alias,
+    }
 }
 
 /// `SERVER/Microsoft Exchange Hosted Organizations/contoso.example/AnnaB` gives `contoso.example` and `AnnaB`.
@@ -199,7 +207,9 @@ fn in_organisation(path: &str) -> Option<(&str, &str)> {
 }
 
 fn same_alias(user: &str, alias: &str) -> bool {
-    user.split_once('@').is_some_and(|(local, _)| local.eq_ignore_ascii_case(alias))
+    user.split_once('@').is_some_and(|(local, _)| {
+        local.eq_ignore_ascii_case(alias) || local.eq_ignore_ascii_case(plain_alias(alias))
+    })
 }
 
 /// The mailbox of a rule: the one that was named, else the one in the object's path, else the user's own.
@@ -210,9 +220,9 @@ fn rule_mailbox(audit: &Audit<'_>, parameters: &Pairs<'_>) -> Option<String> {
     }
     let owner_in = |path: &str| {
         let (owner, _rule) = path.rsplit_once('\\')?;
-        // The id of a mailbox is that of the user who acts, unless another one was named.
+        // Ids and display names cannot be compared with addresses; without another name it is the user's own mailbox.
         let alias = last_part(owner);
-        (!is_guid(alias) && !alias.is_empty()).then(|| address(owner, audit))
+        (!is_guid(alias) && !alias.is_empty() && !alias.contains(' ')).then(|| address(owner, audit))
     };
     if let Some(owner) = parameters.get("Identity").and_then(owner_in) {
         return Some(owner);
@@ -224,7 +234,7 @@ fn rule_mailbox(audit: &Audit<'_>, parameters: &Pairs<'_>) -> Option<String> {
     match by_path {
         Some(owner) if owner.contains('@') => Some(owner),
         // An alias alone is worth less than the name of the user who has it.
-        Some(owner) => user().filter(|user| same_alias(user, &owner)).or(Some(owner)),
+        Some(owner) => user().filter(|user| same_alias(user, &owner)).or_else(|| Some(plain_alias(&owner).to_owned())),
         None => user(),
     }
 }
@@ -346,7 +356,8 @@ fn other(audit: &Audit<'_>, operation: &str) -> IamOwn {
     } else {
         None
     };
-    let name = audit.get(Field::TargetName).or_else(|| audit.get(Field::SiteUrl));
+    let named = audit.modified.iter().find(|change| change.name == "Name").map(|change| change.new.as_str());
+    let name = audit.get(Field::TargetName).or(named).or_else(|| audit.get(Field::SiteUrl));
     let folders = audit.messages.folders.join(";");
     let fields = [
         Field::TargetName,

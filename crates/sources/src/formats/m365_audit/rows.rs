@@ -264,6 +264,7 @@ fn sign_in(audit: &Audit<'_>, mut common: Common) -> Auth {
     let second_factor = request_type.is_some_and(|kind| kind.starts_with("SAS:")) && common.status_id == 1;
     let text = |value: Option<&str>| value.map(str::to_owned);
     let resource = audit.group(Group::Target).get("0").or_else(|| audit.get(Field::ObjectId));
+    let resource = resource.filter(|id| !matches!(*id, "Unknown" | "Not Available"));
     let own = AuthOwn {
         logon_kind: text(if is_service { Some("service_principal") } else { request_type.and_then(logon_kind) }),
         resource_uid: resource.map(str::to_lowercase),
