@@ -49,13 +49,13 @@ test: check-tools ## Everything that CI runs: format, lints, house rules, tests,
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 	$(CARGO) build $(ALL) --all-targets
 	$(TARGET)/debug/xtask tidy
+	$(CARGO) test $(ALL) --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 	  $(CARGO) nextest run $(ALL); \
 	else \
 	  echo "cargo-nextest is not installed; cargo test takes a little longer"; \
 	  $(CARGO) test $(ALL) --lib --bins --tests; \
 	fi
-	$(CARGO) test $(ALL) --doc
 
 clean: ## Remove what the demo and the builds made
 	rm -rf $(DEMO)

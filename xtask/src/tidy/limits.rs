@@ -1,4 +1,4 @@
-//! Every limit has an entry in the threat model, and every limit that the threat model names is there.
+//! Every limit has an entry in the threat model, and every limit and test that the threat model names is there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::rust_text::RustText;
 pub fn check(sources: &BTreeMap<String, String>, threat_model: &str) -> Vec<Problem> {
     let told = words(threat_model);
     let mut declared = BTreeSet::new();
-    let mut problems = Vec::new();
+    let mut problems = tests_gone(sources, threat_model);
     for (file, text) in sources.iter().filter(|(file, _)| file.starts_with("crates/") && !is_test(file)) {
         for (index, line) in RustText::new(text).code.iter().enumerate() {
             let Some((is_public, name)) = constant(line) else { continue };
@@ -24,6 +24,18 @@ pub fn check(sources: &BTreeMap<String, String>, threat_model: &str) -> Vec<Prob
     let gone = told.difference(&declared).map(|name| format!("names `{name}`, which is nowhere in the code"));
     problems.extend(gone.map(|what| Problem::new("THREAT_MODEL.md", 0, what)));
     problems
+}
+
+/// Tests that the threat model calls as witnesses: words in back quotes that read like a sentence.
+fn tests_gone(sources: &BTreeMap<String, String>, threat_model: &str) -> Vec<Problem> {
+    let is_sentence = |word: &&str| {
+        word.matches('_').count() >= 3
+            && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+    };
+    let named: BTreeSet<&str> = threat_model.split('`').skip(1).step_by(2).filter(is_sentence).collect();
+    let is_there = |name: &str| sources.values().any(|text| text.contains(&format!("fn {name}(")));
+    let gone = named.into_iter().filter(|name| !is_there(name));
+    gone.map(|name| Problem::new("THREAT_MODEL.md", 0, format!("calls the test `{name}`, which is nowhere"))).collect()
 }
 
 /// A constant whose name ends in `_MAX`, and whether anybody outside of its module sees it.
@@ -67,6 +79,13 @@ mod tests {
     #[test]
     fn an_entry_needs_its_limit() {
         assert_eq!(problems("const OWN_MAX: u8 = 1;\n", "`OWN_MAX` and `GONE_MAX`").len(), 1);
+    }
+
+    #[test]
+    fn a_witness_needs_its_test() {
+        let code = "#[test]\nfn a_bomb_is_stopped() {}\n";
+        assert!(problems(code, "`a_bomb_is_stopped` and `crates/x/tests.rs`").is_empty());
+        assert_eq!(problems(code, "`a_bomb_is_not_stopped`").len(), 1);
     }
 
     #[test]
