@@ -25,11 +25,18 @@ const RUN_MIN: usize = 4;
 /// Tells a hunt in one language.
 ///
 /// The phrasebook must hold the sentences of every analytic and rule beside [`crate::phrasebook`]. Arguments that hold
-/// words of the vocabulary are translated on the way: `stage` and `stages` (comma-separated), `severity`, and `title`
-/// where it is the title of one of the findings. The order of everything is fixed, so that two runs are equal.
+/// words of the vocabulary are translated on the way: `stage` and `stages` (comma-separated), `severity`, `table`, and
+/// `title` where it is the id or the English title of one of the findings. A coverage code may have a sentence for each
+/// state (`sign-ins-absent`). The order of everything is fixed, so that two runs are equal.
 pub fn document(hunt: &Hunt<'_>, phrasebook: &Phrasebook, lang: &str) -> HuntDocument {
     let lang = texts::language(lang);
-    let teller = Teller { lang, phrasebook, facts: &hunt.address_facts, titles: titles(hunt.findings, lang) };
+    let teller = Teller {
+        lang,
+        phrasebook,
+        findings: hunt.findings,
+        facts: &hunt.address_facts,
+        titles: titles(hunt.findings, lang),
+    };
     let mut findings: Vec<_> = hunt.findings.iter().map(|finding| teller.finding(finding)).collect();
     findings.sort_by(|a, b| {
         let key = |finding: &FindingDocument| (Reverse(finding.severity), order(finding.first_time));
@@ -64,17 +71,21 @@ fn finite(number: f64) -> f64 {
     if number.is_finite() { number } else { 0.0 }
 }
 
-/// English title → title in this language, for arguments that quote a title.
+/// Id or English title → title in this language, for arguments that quote a finding.
 fn titles(findings: &[Finding], lang: &str) -> BTreeMap<String, String> {
-    let both = |finding: &Finding| {
-        (fill(&finding.title.en, &finding.title_args), fill(finding.title.get(lang), &finding.title_args))
-    };
-    findings.iter().map(both).collect()
+    let mut titles = BTreeMap::new();
+    for finding in findings {
+        let title = fill(finding.title.get(lang), &finding.title_args);
+        titles.insert(finding.id(), title.clone());
+        titles.insert(fill(&finding.title.en, &finding.title_args), title);
+    }
+    titles
 }
 
 struct Teller<'a> {
     lang: &'static str,
     phrasebook: &'a Phrasebook,
+    findings: &'a [Finding],
     facts: &'a BTreeMap<String, AddressFacts>,
     titles: BTreeMap<String, String>,
 }
@@ -94,7 +105,7 @@ impl Teller<'_> {
                 let stages = value.split(',').map(|stage| texts::word(self.lang, "stage", stage.trim()));
                 Some(stages.collect::<Vec<_>>().join(&texts::ui(self.lang, "list-separator", &[])))
             }
-            "severity" => Some(texts::word(self.lang, "severity", value)),
+            "severity" | "table" => Some(texts::word(self.lang, name, value)),
             _ => None,
         }
     }
@@ -163,7 +174,7 @@ impl Teller<'_> {
             findings: incident.findings.clone(),
             stages: incident.stages.iter().map(|step| self.stage(step)).collect(),
             reasons: self.reasons("incident", &incident.reasons),
-            narrative: incident.narrative.iter().map(|said| self.say(&said.scope, &said.code, &said.args)).collect(),
+            narrative: incident.narrative.iter().map(|said| self.sentence(said).text).collect(),
             left_behind: incident.left_behind.iter().map(|said| self.sentence(said)).collect(),
             exposure: incident.exposure.iter().map(exposure).collect(),
             next_steps: incident
@@ -200,22 +211,37 @@ impl Teller<'_> {
         }
     }
 
+    /// The sentence `title` of an analytic is the title of its finding with these arguments: rules and hunts have no
+    /// sentences of their own in the phrasebook.
     fn sentence(&self, said: &Sentence) -> SentenceDocument {
-        SentenceDocument { code: said.code.clone(), text: self.say(&said.scope, &said.code, &said.args) }
+        let titled = || {
+            let is_told = |finding: &&Finding| finding.analytic == said.scope && finding.title_args == said.args;
+            let finding = self.findings.iter().find(is_told).filter(|_| said.code == "title")?;
+            Some(fill(finding.title.get(self.lang), &finding.title_args))
+        };
+        let text = titled().unwrap_or_else(|| self.say(&said.scope, &said.code, &said.args));
+        SentenceDocument { code: said.code.clone(), text }
     }
 
     fn coverage(&self, coverage: &[Coverage]) -> Vec<CoverageDocument> {
         let mut told: Vec<_> = coverage
             .iter()
-            .map(|line| CoverageDocument {
-                code: line.code.clone(),
-                state: line.state,
-                text: self.say("coverage", &line.code, &line.args),
-            })
+            .map(|line| CoverageDocument { code: line.code.clone(), state: line.state, text: self.covered(line) })
             .collect();
         told.sort_by(|a, b| (Reverse(a.state), &a.code, &a.text).cmp(&(Reverse(b.state), &b.code, &b.text)));
         debug_assert!(CoverageState::Absent > CoverageState::Present, "the worst comes first");
         told
+    }
+
+    fn covered(&self, line: &Coverage) -> String {
+        let state = match line.state {
+            CoverageState::Present => "present",
+            CoverageState::Partial => "partial",
+            CoverageState::Absent => "absent",
+        };
+        let own = format!("{}-{state}", line.code);
+        let code = if self.phrasebook.has("coverage", &own) { &own } else { &line.code };
+        self.say("coverage", code, &line.args)
     }
 
     fn notes(&self, hunt: &Hunt<'_>) -> Vec<NoteDocument> {

@@ -73,9 +73,14 @@ fn an_incident_scores_the_sum_of_its_printed_reasons() {
 
 #[test]
 fn words_of_the_vocabulary_and_quoted_titles_are_translated() {
+    let absent = hunt("ja").coverage.remove(0);
+    assert_eq!(absent.text, "メッセージ追跡: 誰が誰にメールを送ったかは不明です");
     let incident = &hunt("ja").incidents[0];
     assert_eq!(incident.title, "anna.berg@aozora.example のメールボックス乗っ取り");
-    assert!(incident.reasons[0].text.contains("メールを隠す受信トレイルール"), "{}", incident.reasons[0].text);
+    assert!(
+        incident.reasons[0].text.ends_with("重大度: 緊急）: 「invoice; 請求書」に関するメールを隠す受信トレイルール")
+    );
+    assert_eq!(incident.narrative[1], "「invoice; 請求書」に関するメールを隠す受信トレイルール");
     assert!(incident.reasons[2].text.contains("アカウントの不正使用、潜伏の維持"), "{}", incident.reasons[2].text);
 }
 

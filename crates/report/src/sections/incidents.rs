@@ -1,7 +1,7 @@
 //! Every incident as one story: what happened, in sentences, then its parts.
 
 use super::{PARTS, Section, SectionMeta, figure, points, say};
-use crate::block::{Block, Inline, Line};
+use crate::block::{Block, Inline, Item, Line};
 use crate::clock::{self, Zone};
 use crate::document::{HuntDocument, IncidentDocument};
 use crate::texts::ui;
@@ -34,7 +34,12 @@ pub(crate) fn card(document: &HuntDocument, incident: &IncidentDocument, lang: &
         Block::Heading { level: 3, anchor: None, line: vec![Inline::Strong(incident.title.clone())] },
         Block::KeyValues(head(incident, lang)),
     ];
-    blocks.extend(incident.narrative.iter().map(|sentence| Block::Paragraph(Inline::line(sentence))));
+    if !incident.narrative.is_empty() {
+        let sentences = incident.narrative.iter().map(|sentence| Item::from(Inline::line(sentence)));
+        let title = Inline::line(say(lang, "what-happened"));
+        blocks.push(Block::Heading { level: 4, anchor: None, line: title });
+        blocks.push(Block::List { ordered: true, items: sentences.collect() });
+    }
     for part in PARTS.iter().filter(|part| whole || part.meta().terminal) {
         let of_part = part.blocks(document, incident, lang);
         if !of_part.is_empty() {

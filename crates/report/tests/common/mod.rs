@@ -135,7 +135,7 @@ fn incident(findings: &[Finding]) -> Incident {
         severity: Severity::Critical,
         score: 86.5,
         reasons: vec![
-            Reason::new("best-finding", 60.0, [("title", "Inbox rule hides mail about “invoice; 請求書”".to_owned())]),
+            Reason::new("best-finding", 60.0, [("title", findings[3].id()), ("severity", "critical".to_owned())]),
             Reason::new("more-findings", 14.5, [("count", "2".to_owned())]),
             Reason::new(
                 "stages",
@@ -150,14 +150,7 @@ fn incident(findings: &[Finding]) -> Incident {
         entities,
         findings: members().map(Finding::id).collect(),
         stages: members().map(step).collect(),
-        left_behind: vec![Sentence::new(
-            "narr-rule",
-            [
-                ("rule", ".".to_owned()),
-                ("mailbox", VICTIM.to_owned()),
-                ("effect", "moves mail about invoices to RSS Subscriptions".to_owned()),
-            ],
-        )],
+        left_behind: vec![Sentence::new("left-inbox-rule", [("rule", ".".to_owned()), ("mailbox", VICTIM.to_owned())])],
         exposure: vec![Exposure {
             mailbox: VICTIM.to_owned(),
             messages: 37,
@@ -170,10 +163,11 @@ fn incident(findings: &[Finding]) -> Incident {
                 "narr-sign-in",
                 [("user", VICTIM.to_owned()), ("ip", SOURCE.to_owned()), ("place", "NL, AS64511".to_owned())],
             ),
+            Sentence { scope: RULE.id.to_owned(), code: "title".to_owned(), args: findings[3].title_args.clone() },
             Sentence::new("narr-read", [("count", "37".to_owned()), ("mailbox", VICTIM.to_owned())]),
         ],
         next_steps: vec![
-            next("preserve-evidence", &[("mailbox", VICTIM)], None),
+            next("preserve-evidence", &[], None),
             next(
                 "revoke-sessions",
                 &[("user", VICTIM)],
