@@ -5,6 +5,7 @@
 //! input once; a [`Record`] holds one record's values by field.
 
 pub(crate) mod reading;
+pub(crate) mod tables;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};

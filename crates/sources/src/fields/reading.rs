@@ -9,12 +9,14 @@ use matagi_model::tables::{Auth, AuthBuilder, Email, EmailBuilder, Iam, IamBuild
 use matagi_model::{Emit, EventBatch, Note, Reject, SourceError, Stop};
 use serde_json::{Map, Value};
 
-use super::is_lossy;
+use super::{is_lossy, tables};
 use crate::records::{CsvRow, csv_records, json_records};
 use crate::values::{CultureDates, is_lost};
 
 /// Rows of a batch: large enough for columns, small enough for memory.
 const BATCH_ROWS_MAX: usize = 8192;
+/// Bytes of the records of a batch: a hostile one may have 16 MiB in every row.
+const BATCH_BYTES_MAX: usize = 32 << 20;
 /// Records that wait for the first date that shows the order of its numbers.
 const WAITING_RECORDS_MAX: usize = 8192;
 /// Bytes of these records.
@@ -73,32 +75,46 @@ pub(crate) struct Rows {
     auth: AuthBuilder,
     iam: IamBuilder,
     email: EmailBuilder,
+    bytes: usize,
     full: Vec<EventBatch>,
 }
 
 impl Rows {
     /// A sign-in.
     pub fn auth(&mut self, row: Auth) {
+        self.bytes += row.raw.as_ref().map_or(0, String::len);
         self.auth.push(row);
-        if self.auth.len() >= BATCH_ROWS_MAX {
-            self.full.push(self.auth.finish());
-        }
+        self.cut(self.auth.len());
     }
 
     /// A change, or a state, of the directory or a mailbox.
     pub fn iam(&mut self, row: Iam) {
+        self.bytes += row.raw.as_ref().map_or(0, String::len);
         self.iam.push(row);
-        if self.iam.len() >= BATCH_ROWS_MAX {
-            self.full.push(self.iam.finish());
-        }
+        self.cut(self.iam.len());
     }
 
     /// A message.
     pub fn email(&mut self, row: Email) {
+        self.bytes += row.raw.as_ref().map_or(0, String::len);
         self.email.push(row);
-        if self.email.len() >= BATCH_ROWS_MAX {
-            self.full.push(self.email.finish());
+        self.cut(self.email.len());
+    }
+
+    fn cut(&mut self, rows: usize) {
+        if rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES_MAX {
+            self.flush();
         }
+    }
+
+    fn flush(&mut self) {
+        let batches = [
+            (!self.auth.is_empty()).then(|| self.auth.finish()),
+            (!self.iam.is_empty()).then(|| self.iam.finish()),
+            (!self.email.is_empty()).then(|| self.email.finish()),
+        ];
+        self.full.extend(batches.into_iter().flatten());
+        self.bytes = 0;
     }
 
     fn emit(&mut self, out: &mut dyn Emit) -> Result<(), Stop> {
@@ -106,12 +122,7 @@ impl Rows {
     }
 
     fn finish(mut self, out: &mut dyn Emit) -> Result<(), Stop> {
-        let last = [
-            (!self.auth.is_empty()).then(|| self.auth.finish()),
-            (!self.iam.is_empty()).then(|| self.iam.finish()),
-            (!self.email.is_empty()).then(|| self.email.finish()),
-        ];
-        self.full.extend(last.into_iter().flatten());
+        self.flush();
         self.emit(out)
     }
 }
@@ -129,6 +140,8 @@ struct Reading<'m, M: Mapping> {
     waiting_bytes: usize,
     is_order_known: bool,
     records: u64,
+    /// Rows of query answers beyond the one record that an answer counts as.
+    extra: u64,
     lossy: BTreeSet<String>,
 }
 
@@ -149,6 +162,7 @@ pub(crate) fn read<M: Mapping>(
         waiting_bytes: 0,
         is_order_known: false,
         records: 0,
+        extra: 0,
         lossy: BTreeSet::new(),
     };
     if is_json(input)? {
@@ -194,9 +208,34 @@ impl<M: Mapping> Reading<'_, M> {
                 return Ok(());
             }
         };
+        if tables::is_answer(&object) {
+            return self.answer(number, object, out);
+        }
+        self.object(number + self.extra, object, text.to_owned(), out)
+    }
+
+    fn object(
+        &mut self,
+        number: u64,
+        object: Map<String, Value>,
+        json: String,
+        out: &mut dyn Emit,
+    ) -> Result<(), Stop> {
         let mut columns: Vec<_> = object.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect();
         let is_lossy = self.drop_lossy(&mut columns);
-        self.take(Raw { columns }, Origin { number, json: text.to_owned(), is_lossy }, out)
+        self.take(Raw { columns }, Origin { number, json, is_lossy }, out)
+    }
+
+    /// The rows of a query's answer, each as the object that an export would have.
+    fn answer(&mut self, number: u64, answer: Map<String, Value>, out: &mut dyn Emit) -> Result<(), Stop> {
+        self.records -= 1;
+        for (place, row) in tables::rows(answer).enumerate() {
+            self.records += 1;
+            self.extra += u64::from(place > 0);
+            let json = Value::Object(row.clone()).to_string();
+            self.object(number + self.extra, row, json, out)?;
+        }
+        Ok(())
     }
 
     fn csv(&mut self, number: u64, row: Result<&CsvRow<'_>, String>, out: &mut dyn Emit) -> Result<(), Stop> {

@@ -9,7 +9,7 @@ use std::io::BufRead;
 use matagi_model::{Emit, Source, SourceError, SourceMeta, Table, Text};
 
 use super::entra_sign_in::stream::{self, Kind, Stream};
-use crate::fields::{reading, recognised, vocabulary};
+use crate::fields::{reading, recognised, tables, vocabulary};
 use crate::records::{csv_headers, first_json_object};
 pub(crate) use row::of as row;
 
@@ -93,7 +93,7 @@ impl Source for EntraAudit {
         if let Some(object) = first_json_object(head) {
             return match stream::kind_of_head(&object) {
                 Some(kind) => kind == Kind::Audit,
-                None => is_audit(&object.keys),
+                None => is_audit(&tables::names(&object)),
             };
         }
         csv_headers(head).is_some_and(|headers| is_audit(&headers))
@@ -254,6 +254,25 @@ mod tests {
         assert_eq!((view.user_name.get(0), view.own.entity_name.get(0)), (Some("eve@example.org"), Some("Payroll")));
         assert_eq!(view.src_ip.get(0).unwrap().to_string(), "198.51.100.5");
         assert_eq!(view.user_agent.get(0), Some("curl/8"));
+    }
+
+    #[test]
+    fn the_answer_of_a_query_is_read_row_by_row() {
+        let taken = iam(
+            r#"{"tables":[{"name":"PrimaryResult","columns":[{"name":"TimeGenerated","type":"datetime"},{"name":"OperationName","type":"string"},{"name":"Id","type":"string"},{"name":"InitiatedBy","type":"dynamic"},{"name":"TargetResources","type":"dynamic"},{"name":"Result","type":"string"},{"name":"LoggedByService","type":"string"}],
+            "rows":[["2024-05-02T03:04:05Z","Add user","d-1","{\"user\":{\"userPrincipalName\":\"boss@example.org\"}}","[{\"type\":\"User\",\"userPrincipalName\":\"a@example.org\"}]","success","Core Directory"],
+                    ["2024-05-02T03:04:06Z","Delete user","d-2","{\"user\":{\"userPrincipalName\":\"boss@example.org\"}}","[{\"type\":\"User\",\"userPrincipalName\":\"b@example.org\"}]","success","Core Directory"]]}]}"#,
+        );
+        let batch = taken.table(Table::Iam);
+        let view = IamView::new(&batch);
+        assert_eq!((view.api_operation.get(0), view.api_operation.get(1)), (Some("Add user"), Some("Delete user")));
+        assert_eq!((view.class_uid.get(0), view.activity_id.get(1)), (Some(3001), Some(6)));
+        assert_eq!(
+            (view.own.entity_name.get(1), view.user_name.get(1)),
+            (Some("b@example.org"), Some("boss@example.org"))
+        );
+        assert_eq!((view.source_record.get(0), view.source_record.get(1)), (Some(1), Some(2)));
+        assert!(view.raw.get(0).unwrap().contains(r#""Id":"d-1""#));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::io::BufRead;
 
 use matagi_model::{Emit, Source, SourceError, SourceMeta, Table, Text};
 
-use crate::fields::{Recognised, reading, recognised};
+use crate::fields::{Recognised, reading, recognised, tables};
 use crate::records::{JsonHead, csv_headers, csv_records, first_json_object};
 pub(crate) use headers::SignIn;
 use stream::{Kind, Stream};
@@ -99,7 +99,8 @@ fn is_foreign<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
 }
 
 fn is_sign_in_object(object: &JsonHead) -> bool {
-    let names = || object.keys.iter().map(String::as_str);
+    let names = tables::names(object);
+    let names = || names.iter().map(String::as_str);
     if is_foreign(names()) {
         return false;
     }
@@ -428,6 +429,21 @@ mod tests {
             (Some("Windows 10"), Some("non_interactive"))
         );
         assert_eq!((view.tenant_uid.get(0), view.own.resource_uid.get(0)), (Some("t-1"), Some("res-1")));
+    }
+
+    #[test]
+    fn the_hunting_table_of_defender_is_read() {
+        let taken = auth(
+            r#"[{"Timestamp":"2024-05-02T03:04:05Z","Application":"OneDrive","ApplicationId":"A-1","LogonType":"[\"nonInteractiveUser\"]","ErrorCode":50126,"CorrelationId":"c","SessionId":"s","AccountDisplayName":"Anna","AccountObjectId":"U-1","AccountUpn":"Anna@Example.org","IsGuestUser":0,"ResourceDisplayName":"Microsoft Graph","ResourceId":"r-1","AadDeviceId":"d-1","DeviceName":"PC","OSPlatform":"Windows10","IsManaged":1,"AuthenticationRequirement":"singleFactorAuthentication","UserAgent":"x","ClientAppUsed":"Browser","Browser":"Edge","ConditionalAccessStatus":2,"IPAddress":"198.51.100.1","Country":"JP","State":"","City":"Kyoto","Latitude":"35.0","Longitude":"135.7","RequestId":"R-1","ReportId":"z"}]"#,
+        );
+        let batch = taken.table(Table::Auth);
+        let view = AuthView::new(&batch);
+        assert_eq!(view.event_uid.get(0), Uid::of(&[b"entra-sign-in", b"r-1"]));
+        assert_eq!((view.user_name.get(0), view.user_uid.get(0)), (Some("anna@example.org"), Some("u-1")));
+        assert_eq!((view.own.logon_kind.get(0), view.status_code.get(0)), (Some("non_interactive"), Some("50126")));
+        assert_eq!((view.src_country.get(0), view.src_city.get(0)), (Some("JP"), Some("Kyoto")));
+        assert_eq!((view.own.device_is_managed.get(0), view.src_latitude.get(0)), (Some(true), Some(35.0)));
+        assert_eq!(view.own.conditional_access.get(0), Some("notApplied"));
     }
 
     #[test]

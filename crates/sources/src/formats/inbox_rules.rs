@@ -206,12 +206,12 @@ mod tests {
         let page = |user: &str| {
             format!(
                 r#"{{"@odata.context":"https://graph/v1.0/$metadata#users('{user}')/mailFolders('inbox')/messageRules","value":[{{"id":"AQ","displayName":".","sequence":1,"isEnabled":true,"hasError":false,"isReadOnly":false,
-                "conditions":{{"bodyOrSubjectContains":["invoice","payment"],"senderContains":[]}},"exceptions":{{"fromAddresses":[{{"emailAddress":{{"address":"Boss@example.org"}}}}]}},
+                "conditions":{{"bodyOrSubjectContains":["invoice","payment"],"senderContains":[],"isMeetingRequest":true,"isSigned":true,"isVoicemail":false}},"exceptions":{{"fromAddresses":[{{"emailAddress":{{"address":"Boss@example.org"}}}}]}},
                 "actions":{{"delete":true,"markAsRead":true,"stopProcessingRules":true,"moveToFolder":null,"forwardTo":[{{"emailAddress":{{"name":"Eve","address":"Eve@evil.example"}}}}]}}}}]}}"#
             )
         };
         let taken = read_whole(&format!("{}{}", page("Anna%40example.org"), page("ben@example.org")));
-        let rule = expected(&[("ExceptIfFrom", "boss@example.org")]);
+        let rule = expected(&[("ExceptIfFrom", "boss@example.org"), ("MessageTypeMatches", "Calendaring;Signed")]);
         assert_eq!(
             rows(&taken),
             [

@@ -76,10 +76,13 @@ pub(crate) fn requirement(text: String) -> String {
     }
 }
 
-/// `success`, `failure` or `notApplied`.
+/// `success`, `failure` or `notApplied`; Defender's hunting table counts them 0, 1, 2.
 pub(crate) fn conditional_access(text: String) -> String {
     match fold(&text).as_str() {
-        "notapplied"
+        "0" => "success".to_owned(),
+        "1" => "failure".to_owned(),
+        "2"
+        | "notapplied"
         | "未適用"
         | "適用されていません"
         | "適用なし"

@@ -126,7 +126,7 @@ const TRANSPORT_ACTIONS: [&str; 33] = [
 ];
 
 /// Other spellings: of collectors and of Graph.
-const OTHER: [(&str, &str); 38] = [
+const OTHER: [(&str, &str); 27] = [
     ("RuleName", "Name"),
     ("displayName", "Name"),
     ("isEnabled", "Enabled"),
@@ -154,18 +154,28 @@ const OTHER: [(&str, &str); 38] = [
     ("sentToOrCcMe", "MyNameInToOrCcBox"),
     ("notSentToMe", "MyNameNotInToBox"),
     ("messageActionFlag", "FlaggedForAction"),
-    ("isApprovalRequest", "IsApprovalRequest"),
-    ("isAutomaticForward", "IsAutomaticForward"),
-    ("isAutomaticReply", "IsAutomaticReply"),
-    ("isEncrypted", "IsEncrypted"),
-    ("isMeetingRequest", "IsMeetingRequest"),
-    ("isMeetingResponse", "IsMeetingResponse"),
-    ("isNonDeliveryReport", "IsNonDeliveryReport"),
-    ("isPermissionControlled", "IsPermissionControlled"),
-    ("isReadReceipt", "IsReadReceipt"),
-    ("isSigned", "IsSigned"),
-    ("isVoicemail", "IsVoicemail"),
 ];
+
+/// Kinds of message that Graph asks for one by one, and their words in `MessageTypeMatches`.
+const MESSAGE_TYPES: [(&str, &str); 11] = [
+    ("isapprovalrequest", "ApprovalRequest"),
+    ("isautomaticforward", "AutomaticForward"),
+    ("isautomaticreply", "AutomaticReply"),
+    ("isencrypted", "Encrypted"),
+    ("ismeetingrequest", "Calendaring"),
+    ("ismeetingresponse", "CalendaringResponse"),
+    ("isnondeliveryreport", "NonDeliveryReport"),
+    ("ispermissioncontrolled", "PermissionControlled"),
+    ("isreadreceipt", "ReadReceipt"),
+    ("issigned", "Signed"),
+    ("isvoicemail", "Voicemail"),
+];
+
+/// The word of `MessageTypeMatches` for a condition of Graph.
+pub(super) fn message_type(name: &str) -> Option<&'static str> {
+    let name = fold(name);
+    MESSAGE_TYPES.iter().find(|(condition, _)| *condition == name).map(|(_, word)| *word)
+}
 
 /// Properties whose values are people or addresses.
 const RECIPIENTS: [&str; 19] = [

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::names;
-use crate::fields::{fold, member, text};
+use crate::fields::{fold, member, text, truth};
 
 /// Rules of one mailbox; Exchange Online allows some hundreds.
 const RULES_MAX: usize = 10_000;
@@ -137,6 +137,14 @@ fn take_nested(value: Value, prefix: &str, parameters: &mut BTreeMap<String, Str
 
 /// Takes a property if it is one and says something. An action that is off says nothing; a rule that is off does.
 fn take(name: &str, value: &Value, prefix: &str, parameters: &mut BTreeMap<String, String>) {
+    if let Some(kind) = names::message_type(name).filter(|_| truth(value) == Some(true)) {
+        let kinds = parameters.entry(format!("{prefix}MessageTypeMatches")).or_default();
+        if !kinds.is_empty() {
+            kinds.push(';');
+        }
+        kinds.push_str(kind);
+        return;
+    }
     let Some(spelling) = names::spelling(name) else { return };
     let said = if names::is_recipients(spelling) { recipients(value) } else { words(value) };
     let Some(said) = said else { return };
