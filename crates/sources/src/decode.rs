@@ -85,7 +85,11 @@ fn legacy(bytes: &[u8]) -> &'static Encoding {
                     _ => return WINDOWS_1252,
                 }
                 // Kana and most common kanji have these leads; in Windows-1252 they are rare punctuation.
-                if lead < 0xA0 { lows += 1 } else { highs += 1 }
+                if lead < 0xA0 {
+                    lows += 1
+                } else {
+                    highs += 1
+                }
                 at += 2;
             }
             _ => return WINDOWS_1252,
@@ -128,8 +132,7 @@ impl<'r> Text<'r> {
             _ => Mode::Plain { is_ascii_so_far: true },
         };
         let is_over = filled < raw.len();
-        let mut text =
-            Self { inner, charset, mode, raw, text: Vec::new(), at: 0, failure: result.err(), is_over };
+        let mut text = Self { inner, charset, mode, raw, text: Vec::new(), at: 0, failure: result.err(), is_over };
         let mark = if let Charset::Known(_, length) = charset { length } else { 0 };
         text.raw.copy_within(mark..filled, 0);
         text.convert(filled - mark);

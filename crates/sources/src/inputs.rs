@@ -303,7 +303,9 @@ impl Walk<'_> {
         let outcome = match result {
             // The intake panicked, not the format: that is nothing to go on after.
             Err(panic) if in_intake => resume_unwind(panic),
-            Err(panic) => broken(rows, format!("the reader of {} broke down: {}", source.meta().name, panic_text(&*panic))),
+            Err(panic) => {
+                broken(rows, format!("the reader of {} broke down: {}", source.meta().name, panic_text(&*panic)))
+            }
             Ok(Err(SourceError::Stopped(stop))) => return Err(stop),
             Ok(Err(error)) => broken(rows, chain(&error)),
             Ok(Ok(())) => match text.failure() {
@@ -487,4 +489,337 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// Whether the folder was not visited yet. Links can lead back to where the walk came from.
 fn is_new(folder: &Path, visited: &mut BTreeSet<PathBuf>) -> bool {
     fs::canonicalize(folder).map_or(true, |folder| visited.insert(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    const RECORD: &str =
+        r#"{"CreationTime":"2024-01-01T00:00:00","Id":"1","Operation":"Send","RecordType":2,"UserId":"a@b.example"}"#;
+
+    #[derive(Default)]
+    struct Log(Vec<String>);
+
+    impl Emit for Log {
+        fn batch(&mut self, batch: EventBatch) -> Result<(), Stop> {
+            let path = batch.common().source_path.get(0).unwrap_or("-").to_owned();
+            self.0.push(format!("  {} rows of {}", batch.rows(), path.rsplit('/').next().unwrap()));
+            Ok(())
+        }
+        fn reject(&mut self, reject: Reject) {
+            self.0.push(format!("  rejected {}: {}", reject.record, reject.reason));
+        }
+        fn note(&mut self, note: Note) {
+            self.0.push(format!("  note {} {:?}", note.code, note.args));
+        }
+    }
+
+    impl Intake for Log {
+        fn begin(&mut self, path: &str, format: Option<&'static str>) -> Result<(), Stop> {
+            self.0.push(format!("{} as {}", path.rsplit('/').next().unwrap(), format.unwrap_or("nothing")));
+            Ok(())
+        }
+        fn end(&mut self, outcome: &Outcome) -> Result<(), Stop> {
+            self.0.push(format!("  {outcome:?}"));
+            Ok(())
+        }
+    }
+
+    fn log_with(bytes: &[u8], options: &Options) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in");
+        fs::write(&path, bytes).unwrap();
+        let mut log = Log::default();
+        read_paths(&[path], options, &(), &mut log).unwrap();
+        log.0.join("\n")
+    }
+
+    fn log(bytes: &[u8]) -> String {
+        log_with(bytes, &Options::default())
+    }
+
+    fn streamed(bytes: &[u8]) -> String {
+        let mut log = Log::default();
+        read_stream("in", &mut &bytes[..], &Options::default(), &(), &mut log).unwrap();
+        log.0.join("\n")
+    }
+
+    pub(super) fn zipped(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for (name, bytes) in members {
+            let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn zstandard(bytes: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(bytes, 3).unwrap()
+    }
+
+    /// A 7z archive of stored files, written by hand: what writes them is not part of this program.
+    fn seven(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let data: Vec<u8> = members.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+        let number = |value: usize| -> Vec<u8> {
+            // The full form: eight bytes after a first byte of ones.
+            let mut bytes = vec![0xFF];
+            bytes.extend((value as u64).to_le_bytes());
+            bytes
+        };
+        let mut header = vec![0x01, 0x04, 0x06];
+        header.extend(number(0));
+        header.extend(number(members.len()));
+        header.push(0x09);
+        members.iter().for_each(|(_, bytes)| header.extend(number(bytes.len())));
+        header.extend([0x00, 0x07, 0x0B]);
+        header.extend(number(members.len()));
+        header.push(0x00);
+        // One coder with a one-byte id: copy.
+        members.iter().for_each(|_| header.extend([0x01, 0x01, 0x00]));
+        header.push(0x0C);
+        members.iter().for_each(|(_, bytes)| header.extend(number(bytes.len())));
+        header.extend([0x00, 0x08, 0x00, 0x00, 0x05]);
+        header.extend(number(members.len()));
+        let mut names = vec![0x00];
+        for (name, _) in members {
+            names.extend(name.encode_utf16().chain([0]).flat_map(u16::to_le_bytes));
+        }
+        header.push(0x11);
+        header.extend(number(names.len()));
+        header.extend(names);
+        header.extend([0x00, 0x00]);
+        let mut start = Vec::new();
+        start.extend((data.len() as u64).to_le_bytes());
+        start.extend((header.len() as u64).to_le_bytes());
+        start.extend(crc32(&header).to_le_bytes());
+        let mut archive = b"7z\xbc\xaf\x27\x1c\x00\x04".to_vec();
+        archive.extend(crc32(&start).to_le_bytes());
+        archive.extend(start);
+        archive.extend(data);
+        archive.extend(header);
+        archive
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        let mut crc = flate2::Crc::new();
+        crc.update(bytes);
+        crc.sum()
+    }
+
+    #[test]
+    fn containers_are_seen_through() {
+        let plain = RECORD.as_bytes();
+        for bytes in [plain.to_vec(), gzipped(plain), zstandard(plain), gzipped(&zstandard(plain))] {
+            let expected = "in as m365-audit\n  1 rows of in\n  Read";
+            assert_eq!(log(&bytes), expected);
+            assert_eq!(streamed(&bytes), expected);
+        }
+        let inner = zipped(&[("c.jsonl", plain)]);
+        for bytes in [
+            zipped(&[("a.json", plain), ("__MACOSX/._a.json", b"junk"), ("b/", b""), ("b/inner.zip", &inner)]),
+            gzipped(&zipped(&[("a.json", plain), ("b/inner.zip", &inner)])),
+            seven(&[("a.json", plain), ("b/inner.zip", &inner)]),
+        ] {
+            let log = log(&bytes);
+            assert!(log.contains("in!a.json as m365-audit\n  1 rows of in!a.json\n  Read"), "{log}");
+            assert!(log.contains("inner.zip!c.jsonl as m365-audit\n"), "{log}");
+            assert_eq!(streamed(&bytes), log);
+        }
+    }
+
+    #[test]
+    fn what_is_not_evidence_is_said() {
+        assert_eq!(log(b""), "in as nothing\n  Empty");
+        assert_eq!(log(&gzipped(b"")), "in as nothing\n  Empty");
+        assert_eq!(log(&[0; 1000]), "in as nothing\n  Unrecognised { reason: \"binary data\" }");
+        assert_eq!(log(b"a letter\n"), "in as nothing\n  Unrecognised { reason: \"text of no known format\" }");
+        assert_eq!(
+            log(b"x,y\n1,2\n"),
+            "in as nothing\n  Unrecognised { reason: \"CSV of no known format, with x, y\" }"
+        );
+        assert_eq!(log(b"{\"x\":1}"), "in as nothing\n  Unrecognised { reason: \"JSON of no known format, with x\" }");
+        assert!(log(b"%PDF-1.7").contains("a PDF, which is not read"));
+        assert!(log(&zipped(&[("[Content_Types].xml", b"<x/>")])).contains("an Office document: save it as CSV"));
+        assert_eq!(log(&zipped(&[])), "in as nothing\n  Empty");
+    }
+
+    #[test]
+    fn a_folder_is_read_in_order_and_one_bad_input_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("sub/none")).unwrap();
+        fs::write(folder.path().join("b.json"), RECORD).unwrap();
+        fs::write(folder.path().join("a.zip"), &zipped(&[("x", RECORD.as_bytes())])[..60]).unwrap();
+        fs::write(folder.path().join("sub/c.json"), RECORD).unwrap();
+        fs::write(folder.path().join(".DS_Store"), "junk").unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("..", folder.path().join("sub/loop")).unwrap();
+        let mut log = Log::default();
+        let missing = folder.path().join("missing");
+        let totals = read_paths(&[missing, folder.path().into()], &Options::default(), &(), &mut log).unwrap();
+        let begun: Vec<_> = log.0.iter().filter(|line| !line.starts_with(' ')).map(String::as_str).collect();
+        assert_eq!(
+            begun,
+            [
+                "missing as nothing",
+                "a.zip!x as nothing",
+                "a.zip as nothing",
+                "b.json as m365-audit",
+                "c.json as m365-audit",
+                "none as nothing",
+            ]
+        );
+        assert_eq!((totals.read, totals.failed, totals.empty, totals.rows), (2, 3, 1, 2));
+    }
+
+    #[test]
+    fn a_zip_bomb_is_refused_and_the_rest_goes_on() {
+        let options = Options { ratio_max: 50, ratio_slack_bytes: 1 << 20, ..Options::default() };
+        let spaces = vec![b' '; 32 << 20];
+        let bomb = zipped(&[("bomb.json", &[RECORD.as_bytes(), &spaces].concat())]);
+        let log = log_with(&bomb, &options);
+        assert!(log.contains("decompression bomb"), "{log}");
+        let gz = log_with(&gzipped(&[RECORD.as_bytes(), &spaces].concat()), &options);
+        assert!(gz.contains("1 rows") && gz.contains("Partial") && gz.contains("decompression bomb"), "{gz}");
+        assert!(!log_with(&gzipped(&vec![b' '; 1 << 20]), &options).contains("bomb"));
+    }
+
+    #[test]
+    fn archives_nested_without_end_are_refused() {
+        let mut bytes = RECORD.as_bytes().to_vec();
+        for _ in 0..=ARCHIVE_DEPTH_MAX {
+            bytes = gzipped(&bytes);
+        }
+        assert!(log(&bytes).contains("archives nested deeper than 5"));
+        let mut bytes = zipped(&[("x", RECORD.as_bytes())]);
+        for _ in 0..=ARCHIVE_DEPTH_MAX {
+            bytes = zipped(&[("x.zip", &bytes)]);
+        }
+        assert!(log(&bytes).contains("archives nested deeper than 5"));
+    }
+
+    #[test]
+    fn more_members_than_allowed_are_left_out_and_said() {
+        let options = Options { archive_entries_max: 1, ..Options::default() };
+        for bytes in [
+            zipped(&[("a", RECORD.as_bytes()), ("b", RECORD.as_bytes())]),
+            seven(&[("a", RECORD.as_bytes()), ("b", RECORD.as_bytes())]),
+        ] {
+            let log = log_with(&bytes, &options);
+            assert!(log.contains("1 rows of in!a") && log.contains("more than 1 members"), "{log}");
+        }
+    }
+
+    #[test]
+    fn a_truncated_7z_is_said() {
+        let whole = seven(&[("a.json", RECORD.as_bytes())]);
+        for length in [7, 20, 40, whole.len() - 1] {
+            let log = log(&whole[..length]);
+            assert!(log.contains("Failed"), "{length}: {log}");
+        }
+        assert!(log(&whole[..whole.len() - 1]).contains("cut off"), "{}", log(&whole[..whole.len() - 1]));
+    }
+
+    #[test]
+    fn a_truncated_zip_gives_the_members_that_are_whole() {
+        let whole = zipped(&[("a.json", RECORD.as_bytes()), ("b.json", RECORD.as_bytes())]);
+        let cut = log(&whole[..whole.len() - 80]);
+        assert!(cut.contains("in!a.json as m365-audit\n  1 rows of in!a.json\n  Read"), "{cut}");
+        assert!(cut.contains("Partial { reason: \"the zip archive is damaged or cut off"), "{cut}");
+    }
+
+    #[test]
+    fn truncated_streams_keep_what_could_be_read() {
+        let text: String = (0..20_000)
+            .map(|id| RECORD.replace("\"1\"", &format!("\"{}\"", blake3::hash(&[id as u8, (id / 256) as u8]))) + "\n")
+            .collect();
+        for bytes in [gzipped(text.as_bytes()), zstandard(text.as_bytes())] {
+            let log = log(&bytes[..bytes.len() / 2]);
+            assert!(log.contains("rows of in") && log.contains("cut off"), "{log}");
+            assert!(log.contains("Partial"), "{log}");
+        }
+    }
+
+    #[test]
+    fn encrypted_archives_are_said() {
+        // The flag of encryption in both headers of the only member.
+        let mut bytes = zipped(&[("a", RECORD.as_bytes())]);
+        bytes[6] |= 1;
+        let central = bytes.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+        bytes[central + 8] |= 1;
+        assert!(log(&bytes).contains("encrypted"), "{}", log(&bytes));
+    }
+
+    #[test]
+    fn encodings_are_read_and_guesses_said() {
+        let wide: Vec<u8> = format!("\u{feff}{RECORD}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(log(&wide), "in as m365-audit\n  1 rows of in\n  Read");
+        let latin = [RECORD.replace("a@b", "caf").as_bytes(), b"\n"].concat();
+        let latin: Vec<u8> = String::from_utf8(latin)
+            .unwrap()
+            .replace("caf", "caf\u{1}")
+            .bytes()
+            .map(|byte| if byte == 1 { 0xE9 } else { byte })
+            .collect();
+        assert!(log(&latin).contains("note guessed-encoding {\"encoding\": \"windows-1252\"}"), "{}", log(&latin));
+    }
+
+    #[test]
+    fn a_format_may_be_demanded() {
+        let options = Options { format: Some("m365-audit".to_owned()), ..Options::default() };
+        assert!(log_with(b"x\n", &options).starts_with("in as m365-audit"));
+        let options = Options { format: Some("mars".to_owned()), ..Options::default() };
+        assert!(log_with(b"x\n", &options).contains("no format is called `mars`"));
+    }
+
+    #[test]
+    fn the_user_can_stop() {
+        struct Later(AtomicU64);
+        impl Progress for Later {
+            fn bytes(&self, _: u64) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+            fn rows(&self, _: u64) {}
+            fn stage(&self, _: &str) {}
+            fn is_cancelled(&self) -> bool {
+                self.0.load(Ordering::Relaxed) > 0
+            }
+        }
+        let mut log = Log::default();
+        let text = format!("{RECORD}\n").repeat(10_000);
+        let stop = read_stream("in", &mut text.as_bytes(), &Options::default(), &Later(AtomicU64::new(0)), &mut log);
+        assert!(stop.unwrap_err().0.downcast_ref::<Cancelled>().is_some());
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_reading() {
+        struct Full;
+        impl Emit for Full {
+            fn batch(&mut self, _: EventBatch) -> Result<(), Stop> {
+                Err(Stop("no space left".into()))
+            }
+            fn reject(&mut self, _: Reject) {}
+            fn note(&mut self, _: Note) {}
+        }
+        impl Intake for Full {
+            fn begin(&mut self, _: &str, _: Option<&'static str>) -> Result<(), Stop> {
+                Ok(())
+            }
+            fn end(&mut self, _: &Outcome) -> Result<(), Stop> {
+                Ok(())
+            }
+        }
+        let stop = read_stream("in", &mut RECORD.as_bytes(), &Options::default(), &(), &mut Full).unwrap_err();
+        assert_eq!(stop.to_string(), "no space left");
+    }
 }

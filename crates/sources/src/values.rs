@@ -45,7 +45,9 @@ pub fn operation(name: &str) -> Option<Cow<'_, str>> {
     if is_plain {
         return Some(Cow::Borrowed(name));
     }
-    let dashes = |c: char| if matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}') { '-' } else { c };
+    let dashes = |c: char| {
+        if matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{FE58}' | '\u{FE63}' | '\u{FF0D}') { '-' } else { c }
+    };
     let words: Vec<String> = name.split_whitespace().map(|word| word.chars().map(dashes).collect()).collect();
     Some(Cow::Owned(words.join(" ")))
 }
@@ -68,9 +70,12 @@ pub fn flag(text: &str) -> Option<bool> {
 /// A whole number in one of its spellings (`15`, `"15"`, `15.0`).
 pub fn number(text: &str) -> Option<u64> {
     let text = text.trim();
-    let whole = text.split_once('.').map_or(text, |(whole, fraction)| {
-        if fraction.bytes().all(|byte| byte == b'0') { whole } else { "" }
-    });
+    let whole = text.split_once('.').map_or(
+        text,
+        |(whole, fraction)| {
+            if fraction.bytes().all(|byte| byte == b'0') { whole } else { "" }
+        },
+    );
     whole.parse().ok()
 }
 
@@ -187,7 +192,10 @@ mod tests {
     fn operations_are_spelt_alike() {
         for (text, expected) in [
             ("Consent to application.", "Consent to application"),
-            ("Update application \u{2013} Certificates and secrets management ", "Update application - Certificates and secrets management"),
+            (
+                "Update application \u{2013} Certificates and secrets management ",
+                "Update application - Certificates and secrets management",
+            ),
             (" New-InboxRule ", "New-InboxRule"),
             ("Add  member\tto role.", "Add member to role"),
         ] {
@@ -200,7 +208,10 @@ mod tests {
     fn names_flags_and_numbers() {
         assert_eq!(user(" AdeleV@Contoso.OnMicrosoft.com ").as_deref(), Some("adelev@contoso.onmicrosoft.com"));
         assert_eq!(user("<null>"), None);
-        assert_eq!([flag("TRUE"), flag("$false"), flag("1"), flag("maybe")], [Some(true), Some(false), Some(true), None]);
+        assert_eq!(
+            [flag("TRUE"), flag("$false"), flag("1"), flag("maybe")],
+            [Some(true), Some(false), Some(true), None]
+        );
         assert_eq!([number("15"), number(" 15.0 "), number("1.5"), number("-1")], [Some(15), Some(15), None, None]);
         assert!(is_lost("System.Object[]") && is_lost("System.Collections.Generic.List`1[System.String]"));
         assert_eq!(text("System.Object[]"), None);

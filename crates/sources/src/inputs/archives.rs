@@ -192,7 +192,8 @@ impl Walk<'_> {
             self.unseekable(&shown(name, &member), &mut budget.bounded(&mut file), budget, depth + 1)?;
         }
         if archive.len() > self.options.archive_entries_max {
-            return self.failed(name, format!("more than {} members: the rest is left out", self.options.archive_entries_max));
+            return self
+                .failed(name, format!("more than {} members: the rest is left out", self.options.archive_entries_max));
         }
         Ok(())
     }
@@ -317,6 +318,7 @@ fn seven_said(error: &SevenError) -> String {
         SevenError::MaxMemLimited { .. } => {
             format!("the 7z archive needs more than {} MiB of memory to unpack", SEVEN_MEMORY_KIB_MAX >> 10)
         }
+        SevenError::Other(what) | SevenError::Unsupported(what) => format!("cannot read the 7z archive: {what}"),
         other => format!("cannot read the 7z archive: {other}"),
     }
 }

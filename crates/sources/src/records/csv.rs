@@ -300,7 +300,10 @@ impl<'e> Reader<'e> {
 
     fn refuse(&mut self, reason: &str) -> Result<(), SourceError> {
         if self.headers.is_none() {
-            return Err(SourceError::Limit { what: "the header of the CSV", limit: format!("{RECORD_BYTES_MAX} bytes") });
+            return Err(SourceError::Limit {
+                what: "the header of the CSV",
+                limit: format!("{RECORD_BYTES_MAX} bytes"),
+            });
         }
         self.number += 1;
         Ok((self.each)(self.number, Err(reason.to_owned()))?)
@@ -311,7 +314,8 @@ impl<'e> Reader<'e> {
         let raw = std::mem::take(&mut self.raw);
         let line = raw.strip_suffix(b"\n").unwrap_or(&raw);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let result = if line.trim_ascii().is_empty() && self.headers.as_ref().is_none_or(|known| known.names.len() > 1) {
+        let result = if line.trim_ascii().is_empty() && self.headers.as_ref().is_none_or(|known| known.names.len() > 1)
+        {
             Ok(())
         } else if self.headers.is_none() {
             self.header_row(line)
@@ -378,7 +382,10 @@ impl TrimBlanks for [u8] {
 }
 
 fn lost(rest: &[u8]) -> String {
-    format!("quotes are left open again and again: {} more lines were not read", memchr::memchr_iter(b'\n', rest).count())
+    format!(
+        "quotes are left open again and again: {} more lines were not read",
+        memchr::memchr_iter(b'\n', rest).count()
+    )
 }
 
 /// The delimiter that stands most often outside the quotes of the header.
@@ -405,7 +412,11 @@ fn split(line: &[u8], delimiter: u8, text: &mut String, ends: &mut Vec<usize>) -
     let mut rest = line;
     loop {
         let is_quoted = rest.trim_start_matches(' ').starts_with('"');
-        rest = if is_quoted { quoted_cell(rest.trim_start_matches(' '), delimiter, text) } else { plain_cell(rest, delimiter, text) };
+        rest = if is_quoted {
+            quoted_cell(rest.trim_start_matches(' '), delimiter, text)
+        } else {
+            plain_cell(rest, delimiter, text)
+        };
         ends.push(text.len());
         let Some(after) = rest.strip_prefix(char::from(delimiter)) else { return true };
         if ends.len() > CSV_COLUMNS_MAX {
@@ -495,7 +506,11 @@ mod tests {
             "\n\n a , b \n1,2\n3,\n",
             "A,B\n\"1\" , \"2\"\n3,\"\"\n",
         ] {
-            assert_eq!(rows(input).iter().map(|row| row.replace(" |", "|")).collect::<Vec<_>>(), ["1 a=1|b=2", "2 a=3|b="], "{input}");
+            assert_eq!(
+                rows(input).iter().map(|row| row.replace(" |", "|")).collect::<Vec<_>>(),
+                ["1 a=1|b=2", "2 a=3|b="],
+                "{input}"
+            );
         }
     }
 
@@ -601,7 +616,10 @@ mod tests {
     fn rows_or_error(input: &[u8], size: usize) -> (Vec<String>, bool) {
         let mut rows = Vec::new();
         let result = csv_records(&mut io::BufReader::with_capacity(size, input), &mut |number, row| {
-            rows.push(format!("{number} {:?}", row.map(|row| row.iter().map(|(n, c)| format!("{n}={c}")).collect::<Vec<_>>())));
+            rows.push(format!(
+                "{number} {:?}",
+                row.map(|row| row.iter().map(|(n, c)| format!("{n}={c}")).collect::<Vec<_>>())
+            ));
             Ok(())
         });
         (rows, result.is_err())

@@ -269,7 +269,9 @@ impl<'e> Scanner<'e> {
         }
         let length = chunk[at..]
             .iter()
-            .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n' | b':' | b','))
+            .position(|byte| {
+                matches!(byte, b'"' | b'{' | b'[' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n' | b':' | b',')
+            })
             .unwrap_or(chunk.len() - at);
         self.keep(&chunk[at..at + length]);
         self.previous = b'0';
@@ -712,7 +714,10 @@ mod tests {
     fn a_broken_record_costs_only_itself() {
         for (input, expected) in [
             ("{\"a\":1\n{\"b\":2}\n", vec!["1 refused: it breaks off: another record begins inside it", "2 {\"b\":2}"]),
-            ("{\"a\":{\"x\":1,\n{\"b\":2}\n", vec!["1 refused: it breaks off: another record begins inside it", "2 {\"b\":2}"]),
+            (
+                "{\"a\":{\"x\":1,\n{\"b\":2}\n",
+                vec!["1 refused: it breaks off: another record begins inside it", "2 {\"b\":2}"],
+            ),
             ("{\"a\":\"x\n{\"b\":2}\n", vec!["1 refused: a line break inside a string", "2 {\"b\":2}"]),
             ("{\"a\":[1}\n{\"b\":2}\n", vec!["1 refused: its brackets do not fit", "2 {\"b\":2}"]),
             ("hello\n{\"b\":2}\n", vec!["1 refused: text that is no JSON object", "2 {\"b\":2}"]),

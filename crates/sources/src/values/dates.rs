@@ -281,7 +281,9 @@ const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "au
 fn readings(date: &str) -> Option<Readings> {
     let plain: String = date
         .nfkc()
-        .filter(|c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'))
+        .filter(
+            |c| !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'),
+        )
         .map(|c| if c.is_whitespace() || c == ',' { ' ' } else { c })
         .collect();
     let plain = plain.trim();
@@ -381,9 +383,20 @@ mod tests {
     #[test]
     fn what_is_no_time_is_none() {
         for text in [
-            "", "x", "2023-13-01T00:00:00", "2023-02-30", "2023-06-01T25:00:00", "0001-01-01T00:00:00",
-            "1601-01-01T00:00:00Z", "/Date(x)/", "/Date()/", "12", "6/1/2023 1:12:18 PM", "2023-06-01T13:12:18 Mars",
-            "99999999999999999999", "2023-06-01Tkl:mn",
+            "",
+            "x",
+            "2023-13-01T00:00:00",
+            "2023-02-30",
+            "2023-06-01T25:00:00",
+            "0001-01-01T00:00:00",
+            "1601-01-01T00:00:00Z",
+            "/Date(x)/",
+            "/Date()/",
+            "12",
+            "6/1/2023 1:12:18 PM",
+            "2023-06-01T13:12:18 Mars",
+            "99999999999999999999",
+            "2023-06-01Tkl:mn",
         ] {
             assert_eq!(time(text), None, "{text}");
         }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// Most items taken from one list inside a record.
@@ -144,7 +144,8 @@ impl<'a> Pairs<'a> {
                 for item in items.iter().filter_map(Value::as_object) {
                     let field = |names: [&str; 6]| names.iter().find_map(|name| item.get(*name));
                     if let Some(name) = field(["Name", "name", "Key", "key", "Type", "type"]) {
-                        let value = field(["Value", "value", "NewValue", "ID", "Id", "id"]).map(plain).unwrap_or_default();
+                        let value =
+                            field(["Value", "value", "NewValue", "ID", "Id", "id"]).map(plain).unwrap_or_default();
                         pairs.push((plain(name).into(), value.into()));
                     }
                 }
@@ -310,7 +311,11 @@ pub fn parameters(text: &str) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
     while !rest.is_empty() {
         let (token, is_quoted, after) = token(rest);
         rest = after.trim_start();
-        let is_name = !is_quoted && token.len() > 1 && token.starts_with('-') && !token.starts_with("-0") && token.parse::<f64>().is_err();
+        let is_name = !is_quoted
+            && token.len() > 1
+            && token.starts_with('-')
+            && !token.starts_with("-0")
+            && token.parse::<f64>().is_err();
         if is_name {
             if let Some(flag) = name.take() {
                 pairs.push((flag.into(), "True".into()));
@@ -424,10 +429,16 @@ mod tests {
         assert_eq!(pairs(r#"[{"Name":"Name","Value":"a b"},{"Name":"Force","Value":"False"}]"#), expected);
         assert_eq!(pairs(r#"[{"Value":"a b","Name":"Name"},{"key":"Force","value":false}]"#), expected);
         assert_eq!(pairs(r#"{"Name":"a b","Force":false}"#), expected);
-        assert_eq!(pairs(r#""[{\"Name\":\"Name\",\"Value\":\"a b\"},{\"Name\":\"Force\",\"Value\":\"False\"}]""#), expected);
+        assert_eq!(
+            pairs(r#""[{\"Name\":\"Name\",\"Value\":\"a b\"},{\"Name\":\"Force\",\"Value\":\"False\"}]""#),
+            expected
+        );
         assert_eq!(pairs(r#""-Name \"a b\" -Force:$false""#), expected);
         assert_eq!(pairs(r#"["@{Name=Name; Value=a b}","@{Name=Force; Value=False}"]"#), expected);
-        assert_eq!(pairs(r#"[{"ID":"User_1","Type":2},{"ID":"a@b","Type":5}]"#), owned(&[("2", "User_1"), ("5", "a@b")]));
+        assert_eq!(
+            pairs(r#"[{"ID":"User_1","Type":2},{"ID":"a@b","Type":5}]"#),
+            owned(&[("2", "User_1"), ("5", "a@b")])
+        );
         assert_eq!(pairs("[]"), []);
         assert_eq!(pairs("null"), []);
         assert_eq!(pairs("7"), []);
@@ -465,10 +476,7 @@ mod tests {
 
     #[test]
     fn an_object_of_text_keeps_the_first_of_equals() {
-        assert_eq!(
-            json_object([("b", "1"), ("a", "\"\u{1}"), ("b", "2")]).unwrap(),
-            r#"{"b":"1","a":"\"\u0001"}"#
-        );
+        assert_eq!(json_object([("b", "1"), ("a", "\"\u{1}"), ("b", "2")]).unwrap(), r#"{"b":"1","a":"\"\u0001"}"#);
         assert_eq!(json_object::<&str, &str>([]), None);
     }
 }

@@ -53,8 +53,20 @@ fn cmdlet(operation: &str) -> Option<(&str, &str)> {
 
 fn is_verb(verb: &str) -> bool {
     const CHANGING: [&str; 14] = [
-        "New", "Set", "Add", "Remove", "Enable", "Disable", "Update", "Start", "Stop", "Install", "Uninstall",
-        "Invoke", "Clear", "Undo",
+        "New",
+        "Set",
+        "Add",
+        "Remove",
+        "Enable",
+        "Disable",
+        "Update",
+        "Start",
+        "Stop",
+        "Install",
+        "Uninstall",
+        "Invoke",
+        "Clear",
+        "Undo",
     ];
     CHANGING.contains(&verb) || READING.contains(&verb)
 }
@@ -207,9 +219,8 @@ fn in_organisation(path: &str) -> Option<(&str, &str)> {
 }
 
 fn same_alias(user: &str, alias: &str) -> bool {
-    user.split_once('@').is_some_and(|(local, _)| {
-        local.eq_ignore_ascii_case(alias) || local.eq_ignore_ascii_case(plain_alias(alias))
-    })
+    user.split_once('@')
+        .is_some_and(|(local, _)| local.eq_ignore_ascii_case(alias) || local.eq_ignore_ascii_case(plain_alias(alias)))
 }
 
 /// The mailbox of a rule: the one that was named, else the one in the object's path, else the user's own.
@@ -267,9 +278,10 @@ fn directory(audit: &Audit<'_>, common: &mut Common) -> IamOwn {
     let of_kind = |kind: &'static str| target.iter().filter(move |(known, _)| *known == kind).map(|(_, id)| id);
     // Type 2 holds the id with and without its kind, and the kind alone.
     let entity_type = of_kind("2").find(|id| ENTITY_TYPES.contains(id)).filter(|kind| *kind != "Other").or(category);
-    let uid = of_kind("2").find(|id| is_guid(id)).or_else(|| of_kind("0").next()).or_else(|| {
-        audit.get(Field::ObjectId).and_then(|id| id.rsplit('_').next()).filter(|id| is_guid(id))
-    });
+    let uid = of_kind("2")
+        .find(|id| is_guid(id))
+        .or_else(|| of_kind("0").next())
+        .or_else(|| audit.get(Field::ObjectId).and_then(|id| id.rsplit('_').next()).filter(|id| is_guid(id)));
     let upn = of_kind("5").next().or_else(|| audit.get(Field::ObjectId).filter(|id| id.contains('@')));
     let name = match upn {
         Some(upn) => values::user(upn),

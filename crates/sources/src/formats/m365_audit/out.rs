@@ -136,7 +136,12 @@ impl<'o> Rows<'o> {
     }
 
     /// A whole row goes out; one that was recovered waits, because a whole one of the same identity may follow.
-    pub(super) fn push(&mut self, mut row: Row, recovered: Option<&'static str>, date: Option<&str>) -> Result<(), Stop> {
+    pub(super) fn push(
+        &mut self,
+        mut row: Row,
+        recovered: Option<&'static str>,
+        date: Option<&str>,
+    ) -> Result<(), Stop> {
         let Some(what) = recovered else { return self.emit(row) };
         row.common().recovered = Some(what.to_owned());
         *self.recovered.entry(what).or_default() += 1;

@@ -28,9 +28,21 @@ pub(super) fn kind(record_type: &str) -> Kind {
         "8" | "azureactivedirectory" => Kind::Directory,
         "9" | "15" | "azureactivedirectoryaccountlogon" | "azureactivedirectorystslogon" => Kind::SignIn,
         "18" | "securitycompliancecentereopcmdlet" => Kind::Compliance,
-        "4" | "6" | "14" | "36" | "54" | "55" | "56" | "sharepoint" | "sharepointfileoperation"
-        | "sharepointsharingoperation" | "sharepointlistoperation" | "sharepointlistitemoperation"
-        | "sharepointcontenttypeoperation" | "sharepointfieldoperation" | "onedrive" => Kind::Files,
+        "4"
+        | "6"
+        | "14"
+        | "36"
+        | "54"
+        | "55"
+        | "56"
+        | "sharepoint"
+        | "sharepointfileoperation"
+        | "sharepointsharingoperation"
+        | "sharepointlistoperation"
+        | "sharepointlistitemoperation"
+        | "sharepointcontenttypeoperation"
+        | "sharepointfieldoperation"
+        | "onedrive" => Kind::Files,
         _ => Kind::Other,
     }
 }

@@ -27,9 +27,7 @@ impl Raw<'_> {
     fn text(self) -> String {
         match self {
             Self::Json(text) => text.to_owned(),
-            Self::Csv(row) => {
-                values::json_object(row.iter().filter(|(_, cell)| !cell.is_empty())).unwrap_or_default()
-            }
+            Self::Csv(row) => values::json_object(row.iter().filter(|(_, cell)| !cell.is_empty())).unwrap_or_default(),
         }
     }
 }
@@ -40,6 +38,9 @@ pub(super) fn record(rows: &mut Rows<'_>, number: u64, mut outer: Audit<'_>, raw
     rows.lost(&outer.lost);
     match outer.nested.take() {
         Some(Nested::Object(inner)) => {
+            if inner.get(Field::Operation).is_none() && inner.get(Field::Raw).is_some() {
+                return recovered(rows, number, &inner, inner.get(Field::Raw), raw);
+            }
             let text = match raw {
                 Raw::Json(text) => member(text, &["AuditData", "auditData"]).unwrap_or(text).to_owned(),
                 Raw::Csv(_) => raw.text(),
@@ -48,16 +49,13 @@ pub(super) fn record(rows: &mut Rows<'_>, number: u64, mut outer: Audit<'_>, raw
         }
         Some(Nested::Text(text)) if !text.trim().is_empty() => match Audit::from_json(&text) {
             Ok(inner) => nested(rows, number, &outer, inner, compact(&text), 0),
-            Err(_) => recovered(rows, number, &mut outer, Some(&text), raw),
+            Err(_) => recovered(rows, number, &outer, Some(&text), raw),
         },
         _ if is_flat(&outer) => {
             let lossy = (!outer.lost.is_empty()).then_some("lossy");
             push(rows, number, &outer, raw.text(), lossy)
         }
-        _ => {
-            let kept = outer.owned(Field::Raw);
-            recovered(rows, number, &mut outer, kept.as_deref(), raw)
-        }
+        _ => recovered(rows, number, &outer, outer.get(Field::Raw), raw),
     }
 }
 
@@ -107,53 +105,27 @@ fn nested(
 fn recovered(
     rows: &mut Rows<'_>,
     number: u64,
-    outer: &mut Audit<'_>,
+    outer: &Audit<'_>,
     text: Option<&str>,
     raw: Raw<'_>,
 ) -> Result<(), Stop> {
     if let Some((json, is_whole)) = text.and_then(record_in)
         && let Ok(mut inner) = Audit::from_json(&json)
-        && inner.get(Field::Operation).or_else(|| outer.get(Field::Operation)).is_some()
-        && (inner.get(Field::CreationTime).is_some() || inner.nested.is_some())
     {
-        if let Some(Nested::Text(_) | Nested::Object(_)) = &inner.nested {
-            let nested_text = inner.nested.take();
-            return nested_recovery(rows, number, inner, nested_text, raw);
+        // The kept text may be that of the wrapper.
+        if let Some(Nested::Object(deeper)) = inner.nested.take() {
+            inner = *deeper;
         }
-        inner.complete_from(outer);
-        return push(rows, number, &inner, json.clone(), (!is_whole).then_some("truncated"));
+        if inner.get(Field::CreationTime).is_some() {
+            inner.complete_from(outer);
+            return push(rows, number, &inner, json.clone(), (!is_whole).then_some("truncated"));
+        }
     }
     if outer.get(Field::Operation).is_none() {
         rows.reject(number, "no audit record: it names no operation".to_owned());
         return Ok(());
     }
     push(rows, number, outer, raw.text(), Some("wrapper"))
-}
-
-/// The kept text was that of the whole wrapper.
-fn nested_recovery(
-    rows: &mut Rows<'_>,
-    number: u64,
-    outer: Audit<'_>,
-    inner: Option<Nested<'_>>,
-    raw: Raw<'_>,
-) -> Result<(), Stop> {
-    let text = match inner {
-        Some(Nested::Object(mut inner)) if inner.get(Field::Operation).is_some() => {
-            inner.complete_from(&outer);
-            return push(rows, number, &inner, raw.text(), Some("truncated"));
-        }
-        Some(Nested::Text(text)) => text,
-        _ => return push(rows, number, &outer, raw.text(), Some("wrapper")),
-    };
-    let found = record_in(&text);
-    match found.as_ref().map(|(json, is_whole)| (Audit::from_json(json), *is_whole)) {
-        Some((Ok(mut inner), is_whole)) => {
-            inner.complete_from(&outer);
-            push(rows, number, &inner, raw.text(), (!is_whole).then_some("truncated"))
-        }
-        _ => push(rows, number, &outer, raw.text(), Some("wrapper")),
-    }
 }
 
 fn push(
@@ -221,17 +193,21 @@ fn record_in(text: &str) -> Option<(String, bool)> {
         ("{\"\"", |text| Cow::Owned(text.replace("\"\"", "\""))),
         ("{\"", |text| Cow::Borrowed(text)),
     ];
-    let (start, plain) = forms
-        .iter()
-        .filter_map(|(mark, plain)| text.find(mark).map(|start| (start, *plain)))
-        .min_by_key(|(start, _)| *start)?;
-    let plain = plain(text.get(start..)?);
-    let mut items = serde_json::Deserializer::from_str(&plain).into_iter::<serde::de::IgnoredAny>();
-    if let Some(Ok(_)) = items.next() {
-        let end = items.byte_offset();
-        return Some((plain.get(..end)?.to_owned(), true));
-    }
-    mend(&plain).map(|json| (json, false))
+    let mut found: Vec<_> =
+        forms.iter().filter_map(|(mark, plain)| text.find(mark).map(|start| (start, *plain))).collect();
+    found.sort_by_key(|(start, _)| *start);
+    found.into_iter().find_map(|(start, plain)| {
+        let plain = plain(text.get(start..)?);
+        // The text of a wrapper holds the record in another form.
+        if !plain.contains("\"CreationTime\"") {
+            return None;
+        }
+        let mut items = serde_json::Deserializer::from_str(&plain).into_iter::<serde::de::IgnoredAny>();
+        if let Some(Ok(_)) = items.next() {
+            return Some((plain.get(..items.byte_offset())?.to_owned(), true));
+        }
+        mend(&plain).map(|json| (json, false))
+    })
 }
 
 /// Closes a JSON object that was cut off, after its last whole value.
