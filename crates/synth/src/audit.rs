@@ -5,7 +5,7 @@ use matagi_model::Time;
 use crate::company::{Company, DOMAIN, Person};
 use crate::dice::{Guid, mix};
 use crate::event::{Bind, Cmdlet, Directory, Event, Protocol, SYSTEM, Sent, SignIn, What, message_bytes, message_key};
-use crate::pieces::{Escaped, Hex, Id, Iso, Number, Piece, put, text_of};
+use crate::pieces::{Escaped, Hex, Id, Iso, Number, Piece, fill, put, text_of};
 use crate::world::{App, EXCHANGE, GRAPH, OUTLOOK, OUTLOOK_MOBILE};
 
 /// What the wrapper of a record says.
@@ -57,7 +57,7 @@ pub(crate) struct MessageId(pub(crate) u64);
 
 impl Piece for MessageId {
     fn put(&self, out: &mut Vec<u8>) {
-        put!(out, "<TY", Hex(self.0), "@TYAPR01MB4821.", HOST, ">");
+        fill(out, r#"<TY%@TYAPR01MB4821.%>"#, &[&Hex(self.0), &HOST]);
     }
 }
 
@@ -81,17 +81,13 @@ impl Record<'_> {
 
     fn head(&mut self, operation: &str, record_type: u64, result: &str, user_type: u64, workload: &str) {
         let (company, event) = (self.company, self.event);
-        put!(
+        fill(
             self.out,
-            "{\"CreationTime\":\"",
-            Iso(event.time),
-            "\",\"Id\":\"",
-            Id(event.id),
-            "\",\"Operation\":\"",
-            operation
+            r#"
+            {"CreationTime":"%","Id":"%","Operation":"%","OrganizationId":"%","RecordType":%,"ResultStatus":"%"
+            ,"UserKey":""#,
+            &[&Iso(event.time), &Id(event.id), &operation, &Id(company.tenant), &Number(record_type), &result],
         );
-        put!(self.out, "\",\"OrganizationId\":\"", Id(company.tenant), "\",\"RecordType\":", Number(record_type));
-        put!(self.out, ",\"ResultStatus\":\"", result, "\",\"UserKey\":\"");
         if event.user == SYSTEM {
             put!(self.out, Escaped(SYSTEM_NAME));
         } else if record_type == 15 {
@@ -99,8 +95,11 @@ impl Record<'_> {
         } else {
             put!(self.out, Hex(company.person(event.user).puid()));
         }
-        put!(self.out, "\",\"UserType\":", Number(user_type), ",\"Version\":1,\"Workload\":\"", workload);
-        put!(self.out, "\",\"UserId\":\"", Escaped(user_name(company, event)), "\"");
+        fill(
+            self.out,
+            r#"","UserType":%,"Version":1,"Workload":"%","UserId":"%""#,
+            &[&Number(user_type), &workload, &Escaped(user_name(company, event))],
+        );
     }
 
     fn sign_in(&mut self, sign_in: &SignIn) -> Wrapper {
@@ -117,68 +116,53 @@ impl Record<'_> {
             Protocol::Page => "OAuth2:Authorize",
             Protocol::Token | Protocol::Password | Protocol::Smtp => "OAuth2:Token",
         };
-        put!(self.out, ",\"ClientIP\":\"", ip, "\",\"ObjectId\":\"", Id(sign_in.resource.id));
-        put!(
+        fill(
             self.out,
-            "\",\"AzureActiveDirectoryEventType\":1,\"ExtendedProperties\":[{\"Name\":\"ResultStatusDetail\",\"Value\":\"",
-            detail
+            r#"
+            ,"ClientIP":"%","ObjectId":"%","AzureActiveDirectoryEventType":1
+            ,"ExtendedProperties":[{"Name":"ResultStatusDetail","Value":"%"},{"Name":"UserAgent","Value":"%"}
+            ,{"Name":"RequestType","Value":"%"}],"ModifiedProperties":[],"Actor":[{"ID":"%","Type":0},{"ID":"%"
+            ,"Type":5}],"ActorContextId":"%","ActorIpAddress":"%","InterSystemsId":"%","IntraSystemId":"%"
+            ,"SupportTicketId":"","Target":[{"ID":"%","Type":0}],"TargetContextId":"%","ApplicationId":"%"
+            ,"DeviceProperties":["#,
+            &[
+                &ip,
+                &Id(sign_in.resource.id),
+                &detail,
+                &Escaped(client.user_agent),
+                &request,
+                &Id(person.id),
+                &person.upn.as_str(),
+                &Id(self.company.tenant),
+                &ip,
+                &Id(event.id ^ 0xffff),
+                &Id(event.id),
+                &Id(sign_in.resource.id),
+                &Id(self.company.tenant),
+                &Id(sign_in.app.id),
+            ],
         );
-        put!(self.out, "\"},{\"Name\":\"UserAgent\",\"Value\":\"", Escaped(client.user_agent));
-        put!(
-            self.out,
-            "\"},{\"Name\":\"RequestType\",\"Value\":\"",
-            request,
-            "\"}],\"ModifiedProperties\":[],\"Actor\":[{\"ID\":\""
-        );
-        put!(
-            self.out,
-            Id(person.id),
-            "\",\"Type\":0},{\"ID\":\"",
-            person.upn.as_str(),
-            "\",\"Type\":5}],\"ActorContextId\":\""
-        );
-        put!(
-            self.out,
-            Id(self.company.tenant),
-            "\",\"ActorIpAddress\":\"",
-            ip,
-            "\",\"InterSystemsId\":\"",
-            Id(event.id ^ 0xffff)
-        );
-        put!(
-            self.out,
-            "\",\"IntraSystemId\":\"",
-            Id(event.id),
-            "\",\"SupportTicketId\":\"\",\"Target\":[{\"ID\":\"",
-            Id(sign_in.resource.id)
-        );
-        put!(
-            self.out,
-            "\",\"Type\":0}],\"TargetContextId\":\"",
-            Id(self.company.tenant),
-            "\",\"ApplicationId\":\"",
-            Id(sign_in.app.id)
-        );
-        put!(self.out, "\",\"DeviceProperties\":[");
         if let Some(device) = event.seat.device.id {
-            put!(self.out, "{\"Name\":\"Id\",\"Value\":\"", Id(device), "\"},{\"Name\":\"DisplayName\",\"Value\":\"");
-            put!(self.out, device_name(device).as_str(), "\"},");
+            fill(
+                self.out,
+                r#"{"Name":"Id","Value":"%"},{"Name":"DisplayName","Value":"%"},"#,
+                &[&Id(device), &device_name(device).as_str()],
+            );
         }
         let managed = if event.seat.device.id.is_some() { "True" } else { "False" };
-        put!(
+        fill(
             self.out,
-            "{\"Name\":\"OS\",\"Value\":\"",
-            client.os,
-            "\"},{\"Name\":\"BrowserType\",\"Value\":\"",
-            client.browser_type
+            r#"
+            {"Name":"OS","Value":"%"},{"Name":"BrowserType","Value":"%"},{"Name":"IsCompliantAndManaged"
+            ,"Value":"%"}"#,
+            &[&client.os, &client.browser_type, &managed],
         );
-        put!(self.out, "\"},{\"Name\":\"IsCompliantAndManaged\",\"Value\":\"", managed, "\"}");
         if sign_in.error == 0 {
-            put!(self.out, ",{\"Name\":\"SessionId\",\"Value\":\"", Id(event.seat.session), "\"}");
+            fill(self.out, r#",{"Name":"SessionId","Value":"%"}"#, &[&Id(event.seat.session)]);
         }
-        put!(self.out, "],\"ErrorNumber\":\"", Number(sign_in.error.into()), "\"");
+        fill(self.out, r#"],"ErrorNumber":"%""#, &[&Number(sign_in.error.into())]);
         if sign_in.error != 0 {
-            put!(self.out, ",\"LogonError\":\"", logon_error(sign_in.error), "\"");
+            fill(self.out, r#","LogonError":"%""#, &[&logon_error(sign_in.error)]);
         }
         put!(self.out, "}");
         Wrapper { record_type: "AzureActiveDirectoryStsLogon", operation }
@@ -188,39 +172,36 @@ impl Record<'_> {
     fn mailbox(&mut self, mailbox: u32, app: &App, client_app: Option<Guid>) {
         let owner = self.company.person(mailbox);
         let is_owner = mailbox == self.event.user;
-        put!(self.out, ",\"AppId\":\"", Id(app.id), "\",\"ClientAppId\":\"");
+        fill(self.out, r#","AppId":"%","ClientAppId":""#, &[&Id(app.id)]);
         if let Some(client_app) = client_app {
             put!(self.out, Id(client_app));
         }
-        put!(self.out, "\",\"ClientIPAddress\":\"", self.event.seat.place.ip, "\",\"ClientInfoString\":\"");
-        put!(
+        fill(
             self.out,
-            Escaped(self.event.seat.device.client.info),
-            "\",\"ExternalAccess\":false,\"InternalLogonType\":0,\"LogonType\":"
-        );
-        put!(self.out, if is_owner { "0" } else { "2" }, ",\"LogonUserSid\":\"S-1-5-21-");
-        put!(self.out, Number(self.person().puid() % 4_000_000_000), "\",\"MailboxGuid\":\"", Id(owner.id ^ 0xabcd));
-        put!(
-            self.out,
-            "\",\"MailboxOwnerSid\":\"S-1-5-21-",
-            Number(owner.puid() % 4_000_000_000),
-            "\",\"MailboxOwnerUPN\":\""
-        );
-        put!(self.out, owner.upn.as_str(), "\",\"OrganizationName\":\"", DOMAIN, "\",\"OriginatingServer\":\"", SERVER);
-        put!(
-            self.out,
-            "\\r\\n\",\"SessionId\":\"",
-            Id(self.event.seat.session),
-            "\",\"AppAccessContext\":{\"AADSessionId\":\""
+            r#"
+            ","ClientIPAddress":"%","ClientInfoString":"%","ExternalAccess":false,"InternalLogonType":0
+            ,"LogonType":%,"LogonUserSid":"S-1-5-21-%","MailboxGuid":"%","MailboxOwnerSid":"S-1-5-21-%"
+            ,"MailboxOwnerUPN":"%","OrganizationName":"%","OriginatingServer":"%\r\n","SessionId":"%"
+            ,"AppAccessContext":{"AADSessionId":""#,
+            &[
+                &self.event.seat.place.ip,
+                &Escaped(self.event.seat.device.client.info),
+                &(if is_owner { "0" } else { "2" }),
+                &Number(self.person().puid() % 4_000_000_000),
+                &Id(owner.id ^ 0xabcd),
+                &Number(owner.puid() % 4_000_000_000),
+                &owner.upn.as_str(),
+                &DOMAIN,
+                &SERVER,
+                &Id(self.event.seat.session),
+            ],
         );
         // A token lives for about an hour.
         let hour = self.event.time.0.div_euclid(Time::HOUR_US).unsigned_abs();
-        put!(
+        fill(
             self.out,
-            Id(self.event.seat.session),
-            "\",\"UniqueTokenId\":\"",
-            Hex(mix([hour, 3, u64::from(self.event.user)])),
-            "\"}"
+            r#"%","UniqueTokenId":"%"}"#,
+            &[&Id(self.event.seat.session), &Hex(mix([hour, 3, u64::from(self.event.user)]))],
         );
     }
 
@@ -242,26 +223,27 @@ impl Record<'_> {
         self.head("MailItemsAccessed", 50, "Succeeded", 0, "Exchange");
         let app = if bind.app.is_some() { &GRAPH } else { self.mail_app() };
         self.mailbox(bind.mailbox, app, bind.app);
-        put!(
+        fill(
             self.out,
-            ",\"OperationProperties\":[{\"Name\":\"MailAccessType\",\"Value\":\"Bind\"},{\"Name\":\"IsThrottled\",\"Value\":\"False\"}]"
+            r#"
+            ,"OperationProperties":[{"Name":"MailAccessType","Value":"Bind"},{"Name":"IsThrottled"
+            ,"Value":"False"}],"Folders":[{"FolderItems":["#,
+            &[],
         );
-        put!(self.out, ",\"Folders\":[{\"FolderItems\":[");
         for position in 0..u64::from(bind.count) {
             let key = message_key(self.company.seed, bind.mailbox, bind.first.saturating_sub(position));
-            put!(self.out, if position == 0 { "" } else { "," }, "{\"InternetMessageId\":\"", MessageId(key));
-            put!(self.out, "\",\"SizeInBytes\":", Number(message_bytes(key)), "}");
+            fill(
+                self.out,
+                r#"%{"InternetMessageId":"%","SizeInBytes":%}"#,
+                &[&(if position == 0 { "" } else { "," }), &MessageId(key), &Number(message_bytes(key))],
+            );
         }
         let folder = mix([u64::from(bind.mailbox), bind.folder.len() as u64, 41]);
-        put!(
+        fill(
             self.out,
-            "],\"Id\":\"LgAAAAB",
-            Hex(folder),
-            "AQAC\",\"Path\":\"",
-            Escaped(bind.folder),
-            "\"}],\"OperationCount\":"
+            r#"],"Id":"LgAAAAB%AQAC","Path":"%"}],"OperationCount":%}"#,
+            &[&Hex(folder), &Escaped(bind.folder), &Number(bind.count.into())],
         );
-        put!(self.out, Number(bind.count.into()), "}");
         Wrapper { record_type: "ExchangeItemAggregated", operation: "MailItemsAccessed" }
     }
 
@@ -269,43 +251,35 @@ impl Record<'_> {
         self.head("MailItemsAccessed", 2, "Succeeded", 0, "Exchange");
         let app = self.mail_app();
         self.mailbox(self.event.user, app, None);
-        put!(
+        fill(
             self.out,
-            ",\"OperationProperties\":[{\"Name\":\"MailAccessType\",\"Value\":\"Sync\"},{\"Name\":\"IsThrottled\",\"Value\":\"False\"}]"
-        );
-        put!(
-            self.out,
-            ",\"ClientProcessName\":\"OUTLOOK.EXE\",\"ClientVersion\":\"16.0.18925.20158\",\"Item\":{\"Id\":\"RgAAAAB\",\"ParentFolder\":{\"Id\":\"LgAAAAB"
-        );
-        put!(
-            self.out,
-            Hex(mix([self.event.user.into(), folder.len() as u64, 41])),
-            "AQAC\",\"Name\":\"",
-            folder,
-            "\",\"Path\":\"Not Available\"}}}"
+            r#"
+            ,"OperationProperties":[{"Name":"MailAccessType","Value":"Sync"},{"Name":"IsThrottled"
+            ,"Value":"False"}],"ClientProcessName":"OUTLOOK.EXE","ClientVersion":"16.0.18925.20158"
+            ,"Item":{"Id":"RgAAAAB","ParentFolder":{"Id":"LgAAAAB%AQAC","Name":"%","Path":"Not Available"}}}"#,
+            &[&Hex(mix([self.event.user.into(), folder.len() as u64, 41])), &folder],
         );
         Wrapper { record_type: "ExchangeItem", operation: "MailItemsAccessed" }
     }
 
     fn send(&mut self, sent: &Sent) -> Wrapper {
         self.head("Send", 2, "Succeeded", 0, "Exchange");
-        put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, "\"");
+        fill(self.out, r#","ClientIP":"%""#, &[&self.event.seat.place.ip]);
         let app = self.mail_app();
         self.mailbox(self.event.user, app, None);
         let key = sent_key(self.event.id);
-        put!(self.out, ",\"Item\":{\"Id\":\"RgAAAAB", Hex(key), "\",\"InternetMessageId\":\"", MessageId(key));
-        put!(
+        fill(
             self.out,
-            "\",\"ParentFolder\":{\"Id\":\"LgAAAAB",
-            Hex(mix([self.event.user.into(), 6, 41])),
-            "AQAC\",\"Path\":\"\\\\Drafts\"},\"SizeInBytes\":"
-        );
-        put!(
-            self.out,
-            Number(message_bytes(key)),
-            ",\"Subject\":\"",
-            Escaped(&sent.subject),
-            "\"},\"SaveToSentItems\":true}"
+            r#"
+            ,"Item":{"Id":"RgAAAAB%","InternetMessageId":"%","ParentFolder":{"Id":"LgAAAAB%AQAC"
+            ,"Path":"\\Drafts"},"SizeInBytes":%,"Subject":"%"},"SaveToSentItems":true}"#,
+            &[
+                &Hex(key),
+                &MessageId(key),
+                &Hex(mix([self.event.user.into(), 6, 41])),
+                &Number(message_bytes(key)),
+                &Escaped(&sent.subject),
+            ],
         );
         Wrapper { record_type: "ExchangeItem", operation: "Send" }
     }
@@ -314,33 +288,28 @@ impl Record<'_> {
         self.head(operation, 6, "Succeeded", 0, "SharePoint");
         let name = format!("資料-{number:04}.xlsx");
         let site = format!("https://matagi-seisakusho.sharepoint.example/sites/dept{}/Shared Documents/", number % 7);
-        put!(
+        fill(
             self.out,
-            ",\"ClientIP\":\"",
-            self.event.seat.place.ip,
-            "\",\"ObjectId\":\"",
-            Escaped(&site),
-            name.as_str()
-        );
-        put!(
-            self.out,
-            "\",\"CorrelationId\":\"",
-            Id(self.event.id ^ 0x5a5a),
-            "\",\"EventSource\":\"SharePoint\",\"ItemType\":\"File\",\"UserAgent\":\""
-        );
-        put!(self.out, Escaped(self.event.seat.device.client.user_agent), "\",\"SiteUrl\":\"", Escaped(&site));
-        put!(
-            self.out,
-            "\",\"SourceFileExtension\":\"xlsx\",\"SourceFileName\":\"",
-            name.as_str(),
-            "\",\"SourceRelativeUrl\":\"Shared Documents\"}"
+            r#"
+            ,"ClientIP":"%","ObjectId":"%%","CorrelationId":"%","EventSource":"SharePoint","ItemType":"File"
+            ,"UserAgent":"%","SiteUrl":"%","SourceFileExtension":"xlsx","SourceFileName":"%"
+            ,"SourceRelativeUrl":"Shared Documents"}"#,
+            &[
+                &self.event.seat.place.ip,
+                &Escaped(&site),
+                &name.as_str(),
+                &Id(self.event.id ^ 0x5a5a),
+                &Escaped(self.event.seat.device.client.user_agent),
+                &Escaped(&site),
+                &name.as_str(),
+            ],
         );
         Wrapper { record_type: "SharePointFileOperation", operation }
     }
 
     fn teams(&mut self, operation: &'static str) -> Wrapper {
         self.head(operation, 25, "Succeeded", 0, "MicrosoftTeams");
-        put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, "\",\"ObjectId\":\"Desktop\"}");
+        fill(self.out, r#","ClientIP":"%","ObjectId":"Desktop"}"#, &[&self.event.seat.place.ip]);
         Wrapper { record_type: "MicrosoftTeams", operation }
     }
 
@@ -350,42 +319,33 @@ impl Record<'_> {
         if !is_system {
             // Exchange records the source port too.
             let port = 1024 + u64::from(self.event.seat.place.ip.octets()[3]) * 131 + u64::from(self.event.user % 97);
-            put!(self.out, ",\"ClientIP\":\"", self.event.seat.place.ip, ":", Number(port), "\"");
+            fill(self.out, r#","ClientIP":"%:%""#, &[&self.event.seat.place.ip, &Number(port)]);
         }
         let folder = format!("APCPR01A021.PROD.OUTLOOK.COM/Microsoft Exchange Hosted Organizations/{DOMAIN}/");
-        put!(self.out, ",\"ObjectId\":\"", Escaped(&folder), Escaped(&cmdlet.object), "\",\"AppId\":\"");
+        fill(self.out, r#","ObjectId":"%%","AppId":""#, &[&Escaped(&folder), &Escaped(&cmdlet.object)]);
         if !is_system {
             put!(self.out, Id(cmdlet.app.id));
         }
-        put!(self.out, "\",\"ClientAppId\":\"\",\"ExternalAccess\":", if is_system { "true" } else { "false" });
-        put!(
+        fill(
             self.out,
-            ",\"OrganizationName\":\"",
-            DOMAIN,
-            "\",\"OriginatingServer\":\"",
-            SERVER,
-            "\",\"Parameters\":["
+            r#"
+            ","ClientAppId":"","ExternalAccess":%,"OrganizationName":"%","OriginatingServer":"%","Parameters":["#,
+            &[&(if is_system { "true" } else { "false" }), &DOMAIN, &SERVER],
         );
         for (position, (name, value)) in cmdlet.parameters.iter().enumerate() {
-            put!(
+            fill(
                 self.out,
-                if position == 0 { "" } else { "," },
-                "{\"Name\":\"",
-                *name,
-                "\",\"Value\":\"",
-                Escaped(value),
-                "\"}"
+                r#"%{"Name":"%","Value":"%"}"#,
+                &[&(if position == 0 { "" } else { "," }), &*name, &Escaped(value)],
             );
         }
         put!(self.out, "]");
         if !is_system {
-            put!(
+            fill(
                 self.out,
-                ",\"SessionId\":\"",
-                Id(self.event.seat.session),
-                "\",\"AppAccessContext\":{\"AADSessionId\":\""
+                r#","SessionId":"%","AppAccessContext":{"AADSessionId":"%"}"#,
+                &[&Id(self.event.seat.session), &Id(self.event.seat.session)],
             );
-            put!(self.out, Id(self.event.seat.session), "\"}");
         }
         put!(self.out, "}");
         Wrapper { record_type: "ExchangeAdmin", operation: cmdlet.operation }
@@ -396,63 +356,50 @@ impl Record<'_> {
         self.head(operation, 8, "Success", 0, "AzureActiveDirectory");
         let person = self.company.person(self.event.user);
         let agent = format!("{{\"User-Agent\":\"{}\"}}", self.event.seat.device.client.user_agent);
-        put!(
+        fill(
             self.out,
-            ",\"ObjectId\":\"",
-            Escaped(&change.target_key),
-            "\",\"AzureActiveDirectoryEventType\":1,\"ExtendedProperties\":["
+            r#"
+            ,"ObjectId":"%","AzureActiveDirectoryEventType":1,"ExtendedProperties":[{"Name":"additionalDetails"
+            ,"Value":"%"},{"Name":"extendedAuditEventCategory","Value":"%"}],"ModifiedProperties":["#,
+            &[&Escaped(&change.target_key), &Escaped(&agent), &change.target_type],
         );
-        put!(
-            self.out,
-            "{\"Name\":\"additionalDetails\",\"Value\":\"",
-            Escaped(&agent),
-            "\"},{\"Name\":\"extendedAuditEventCategory\",\"Value\":\""
-        );
-        put!(self.out, change.target_type, "\"}],\"ModifiedProperties\":[");
         for (position, (name, old, new)) in change.modified.iter().enumerate() {
-            put!(
+            fill(
                 self.out,
-                if position == 0 { "" } else { "," },
-                "{\"Name\":\"",
-                *name,
-                "\",\"NewValue\":\"",
-                Escaped(new)
+                r#"%{"Name":"%","NewValue":"%","OldValue":"%"}"#,
+                &[&(if position == 0 { "" } else { "," }), &*name, &Escaped(new), &Escaped(old)],
             );
-            put!(self.out, "\",\"OldValue\":\"", Escaped(old), "\"}");
         }
         let actor = text_of(&Id(person.id));
-        put!(self.out, "],\"Actor\":[{\"ID\":\"", person.upn.as_str(), "\",\"Type\":5},{\"ID\":\"", Hex(person.puid()));
-        put!(self.out, "\",\"Type\":3},{\"ID\":\"User_", actor.as_str(), "\",\"Type\":2},{\"ID\":\"", actor.as_str());
-        put!(self.out, "\",\"Type\":2},{\"ID\":\"User\",\"Type\":2}],\"ActorContextId\":\"", Id(self.company.tenant));
-        put!(self.out, "\",\"ActorIpAddress\":\"", self.event.seat.place.ip, "\",\"InterSystemsId\":\"");
-        put!(self.out, Id(correlation(self.event)), "\",\"IntraSystemId\":\"", Id(self.event.id ^ 0x77));
-        put!(
+        fill(
             self.out,
-            "\",\"SupportTicketId\":\"\",\"Target\":[{\"ID\":\"",
-            change.target_type,
-            "_",
-            Id(change.target_id)
-        );
-        put!(
-            self.out,
-            "\",\"Type\":2},{\"ID\":\"",
-            Id(change.target_id),
-            "\",\"Type\":2},{\"ID\":\"",
-            change.target_type,
-            "\",\"Type\":2},{\"ID\":\""
+            r#"
+            ],"Actor":[{"ID":"%","Type":5},{"ID":"%","Type":3},{"ID":"User_%","Type":2},{"ID":"%","Type":2}
+            ,{"ID":"User","Type":2}],"ActorContextId":"%","ActorIpAddress":"%","InterSystemsId":"%"
+            ,"IntraSystemId":"%","SupportTicketId":"","Target":[{"ID":"%_%","Type":2},{"ID":"%","Type":2}
+            ,{"ID":"%","Type":2},{"ID":""#,
+            &[
+                &person.upn.as_str(),
+                &Hex(person.puid()),
+                &actor.as_str(),
+                &actor.as_str(),
+                &Id(self.company.tenant),
+                &self.event.seat.place.ip,
+                &Id(correlation(self.event)),
+                &Id(self.event.id ^ 0x77),
+                &change.target_type,
+                &Id(change.target_id),
+                &Id(change.target_id),
+                &change.target_type,
+            ],
         );
         let (kind, key) =
             if change.target_type == "User" { ("5", &change.target_key) } else { ("4", &change.target_key) };
-        put!(
+        fill(
             self.out,
-            Escaped(&change.target_name),
-            "\",\"Type\":1},{\"ID\":\"",
-            Escaped(key),
-            "\",\"Type\":",
-            kind,
-            "}],\"TargetContextId\":\""
+            r#"%","Type":1},{"ID":"%","Type":%}],"TargetContextId":"%"}"#,
+            &[&Escaped(&change.target_name), &Escaped(key), &kind, &Id(self.company.tenant)],
         );
-        put!(self.out, Id(self.company.tenant), "\"}");
         Wrapper { record_type: "AzureActiveDirectory", operation }
     }
 }

@@ -4,124 +4,97 @@ use crate::audit::{correlation, device_name};
 use crate::company::Company;
 use crate::dice::mix;
 use crate::event::{Directory, Event, Protocol, SignIn};
-use crate::pieces::{Escaped, Hex, Id, Iso, Number, put};
+use crate::pieces::{Escaped, Hex, Id, Iso, Number, fill, put};
+use crate::world::Seat;
 
 /// Writes a Graph `signIn` object.
 pub(crate) fn sign_in(company: &Company, event: &Event, sign_in: &SignIn, out: &mut Vec<u8>) {
     let (person, seat) = (company.person(event.user), event.seat);
-    let (network, client) = (seat.place.network, seat.device.client);
-    put!(
+    let client = seat.device.client;
+    fill(
         out,
-        "{\"id\":\"",
-        Id(event.id),
-        "\",\"createdDateTime\":\"",
-        Iso(event.time),
-        "Z\",\"userDisplayName\":\"",
-        Escaped(&person.name)
+        r#"
+        {"id":"%","createdDateTime":"%Z","userDisplayName":"%","userPrincipalName":"%","userId":"%","appId":"%"
+        ,"appDisplayName":"%","ipAddress":"%","clientAppUsed":"%","userAgent":"%","correlationId":"%"
+        ,"conditionalAccessStatus":"%","isInteractive":%,"signInEventTypes":["%"],"sessionId":"#,
+        &[
+            &Id(event.id),
+            &Iso(event.time),
+            &Escaped(&person.name),
+            &person.upn.as_str(),
+            &Id(person.id),
+            &Id(sign_in.app.id),
+            &sign_in.app.name,
+            &seat.place.ip,
+            &client_app(sign_in, client.kind),
+            &Escaped(client.user_agent),
+            &Id(event.id ^ 0x1111),
+            &(if sign_in.error == 0 { "success" } else { "notApplied" }),
+            &(if sign_in.is_interactive { "true" } else { "false" }),
+            &(if sign_in.is_interactive { "interactiveUser" } else { "nonInteractiveUser" }),
+        ],
     );
-    put!(
-        out,
-        "\",\"userPrincipalName\":\"",
-        person.upn.as_str(),
-        "\",\"userId\":\"",
-        Id(person.id),
-        "\",\"appId\":\"",
-        Id(sign_in.app.id)
-    );
-    put!(
-        out,
-        "\",\"appDisplayName\":\"",
-        sign_in.app.name,
-        "\",\"ipAddress\":\"",
-        seat.place.ip,
-        "\",\"clientAppUsed\":\"",
-        client_app(sign_in, client.kind)
-    );
-    put!(out, "\",\"userAgent\":\"", Escaped(client.user_agent), "\",\"correlationId\":\"", Id(event.id ^ 0x1111));
-    put!(out, "\",\"conditionalAccessStatus\":\"", if sign_in.error == 0 { "success" } else { "notApplied" });
-    put!(
-        out,
-        "\",\"isInteractive\":",
-        if sign_in.is_interactive { "true" } else { "false" },
-        ",\"signInEventTypes\":[\""
-    );
-    put!(out, if sign_in.is_interactive { "interactiveUser" } else { "nonInteractiveUser" }, "\"],\"sessionId\":");
     if sign_in.error == 0 {
-        put!(out, "\"", Id(seat.session), "\"");
+        fill(out, r#""%""#, &[&Id(seat.session)]);
     } else {
         put!(out, "null");
     }
-    put!(out, ",\"uniqueTokenIdentifier\":\"", Hex(mix([event.user.into(), event.time.0.unsigned_abs(), 13])));
-    put!(
+    fill(
         out,
-        "\",\"originalRequestId\":\"",
-        Id(event.id),
-        "\",\"incomingTokenType\":\"none\",\"authenticationProtocol\":\"",
-        protocol(sign_in)
+        r#"
+        ,"uniqueTokenIdentifier":"%","originalRequestId":"%","incomingTokenType":"none"
+        ,"authenticationProtocol":"%","originalTransferMethod":"none","authenticationRequirement":"%"
+        ,"resourceDisplayName":"%","resourceId":"%","status":{"errorCode":%,"failureReason":"%"
+        ,"additionalDetails":%},"deviceDetail":{"deviceId":""#,
+        &[
+            &Hex(mix([event.user.into(), event.time.0.unsigned_abs(), 13])),
+            &Id(event.id),
+            &protocol(sign_in),
+            &requirement(sign_in),
+            &sign_in.resource.name,
+            &Id(sign_in.resource.id),
+            &Number(sign_in.error.into()),
+            &failure(sign_in.error),
+            &(if sign_in.is_mfa { "\"MFA requirement satisfied by claim in the token\"" } else { "null" }),
+        ],
     );
-    put!(out, "\",\"originalTransferMethod\":\"none\",\"authenticationRequirement\":\"", requirement(sign_in));
-    put!(out, "\",\"resourceDisplayName\":\"", sign_in.resource.name, "\",\"resourceId\":\"", Id(sign_in.resource.id));
-    put!(
-        out,
-        "\",\"status\":{\"errorCode\":",
-        Number(sign_in.error.into()),
-        ",\"failureReason\":\"",
-        failure(sign_in.error)
-    );
-    put!(
-        out,
-        "\",\"additionalDetails\":",
-        if sign_in.is_mfa { "\"MFA requirement satisfied by claim in the token\"" } else { "null" }
-    );
-    put!(out, "},\"deviceDetail\":{\"deviceId\":\"");
+    machine_and_place(company, event.seat, out);
+}
+
+/// Writes the rest of a `signIn`: device, location, network.
+fn machine_and_place(company: &Company, seat: Seat, out: &mut Vec<u8>) {
+    let (network, client) = (seat.place.network, seat.device.client);
     if let Some(device) = seat.device.id {
-        put!(out, Id(device), "\",\"displayName\":\"", device_name(device).as_str());
+        fill(out, r#"%","displayName":"%"#, &[&Id(device), &device_name(device).as_str()]);
     } else {
-        put!(out, "\",\"displayName\":\"");
+        fill(out, r#"","displayName":""#, &[]);
     }
     let is_managed = seat.device.id.is_some();
     let managed = if is_managed { "true" } else { "false" };
-    put!(
+    fill(
         out,
-        "\",\"operatingSystem\":\"",
-        client.os,
-        "\",\"browser\":\"",
-        client.browser,
-        "\",\"isCompliant\":",
-        managed,
-        ",\"isManaged\":",
-        managed
-    );
-    put!(
-        out,
-        ",\"trustType\":\"",
-        if is_managed { "Azure AD joined" } else { "" },
-        "\"},\"location\":{\"city\":\"",
-        network.city,
-        "\",\"state\":\"",
-        network.state
-    );
-    put!(
-        out,
-        "\",\"countryOrRegion\":\"",
-        network.country,
-        "\",\"geoCoordinates\":{\"altitude\":null,\"latitude\":",
-        network.latitude,
-        ",\"longitude\":",
-        network.longitude
-    );
-    put!(
-        out,
-        "}},\"autonomousSystemNumber\":",
-        Number(network.asn.into()),
-        ",\"riskDetail\":\"none\",\"riskLevelAggregated\":\"none\",\"riskLevelDuringSignIn\":\"none\",\"riskState\":\"none\",\"riskEventTypes_v2\":[],\"servicePrincipalId\":\"\",\"crossTenantAccessType\":\"none\",\"homeTenantId\":\""
-    );
-    put!(
-        out,
-        Id(company.tenant),
-        "\",\"resourceTenantId\":\"",
-        Id(company.tenant),
-        "\",\"tokenIssuerType\":\"AzureAD\",\"flaggedForReview\":false,\"appliedConditionalAccessPolicies\":[]}"
+        r#"
+        ","operatingSystem":"%","browser":"%","isCompliant":%,"isManaged":%,"trustType":"%"}
+        ,"location":{"city":"%","state":"%","countryOrRegion":"%","geoCoordinates":{"altitude":null,"latitude":%
+        ,"longitude":%}},"autonomousSystemNumber":%,"riskDetail":"none","riskLevelAggregated":"none"
+        ,"riskLevelDuringSignIn":"none","riskState":"none","riskEventTypes_v2":[],"servicePrincipalId":""
+        ,"crossTenantAccessType":"none","homeTenantId":"%","resourceTenantId":"%","tokenIssuerType":"AzureAD"
+        ,"flaggedForReview":false,"appliedConditionalAccessPolicies":[]}"#,
+        &[
+            &client.os,
+            &client.browser,
+            &managed,
+            &managed,
+            &(if is_managed { "Azure AD joined" } else { "" }),
+            &network.city,
+            &network.state,
+            &network.country,
+            &network.latitude,
+            &network.longitude,
+            &Number(network.asn.into()),
+            &Id(company.tenant),
+            &Id(company.tenant),
+        ],
     );
 }
 
@@ -158,65 +131,51 @@ fn failure(error: u32) -> &'static str {
 /// Writes a Graph `directoryAudit` object.
 pub(crate) fn directory_audit(company: &Company, event: &Event, change: &Directory, out: &mut Vec<u8>) {
     let person = company.person(event.user);
-    put!(
+    fill(
         out,
-        "{\"id\":\"Directory_",
-        Id(correlation(event)),
-        "_",
-        Hex(mix([event.time.0.unsigned_abs(), 1, event.user.into()]))
-    );
-    put!(out, "\",\"category\":\"", change.category, "\",\"correlationId\":\"", Id(correlation(event)));
-    put!(
-        out,
-        "\",\"result\":\"success\",\"resultReason\":\"\",\"activityDisplayName\":\"",
-        change.operation,
-        "\",\"activityDateTime\":\"",
-        Iso(event.time)
-    );
-    put!(out, "Z\",\"loggedByService\":\"", change.service, "\",\"operationType\":\"", kind(change.operation));
-    put!(
-        out,
-        "\",\"initiatedBy\":{\"app\":null,\"user\":{\"id\":\"",
-        Id(person.id),
-        "\",\"displayName\":null,\"userPrincipalName\":\"",
-        person.upn.as_str()
-    );
-    put!(
-        out,
-        "\",\"ipAddress\":\"",
-        event.seat.place.ip,
-        "\",\"userType\":null,\"homeTenantId\":null,\"roles\":[]}},\"targetResources\":[{\"id\":\""
-    );
-    put!(
-        out,
-        Id(change.target_id),
-        "\",\"displayName\":\"",
-        Escaped(&change.target_name),
-        "\",\"type\":\"",
-        change.target_type,
-        "\",\"userPrincipalName\":"
+        r#"
+        {"id":"Directory_%_%","category":"%","correlationId":"%","result":"success","resultReason":""
+        ,"activityDisplayName":"%","activityDateTime":"%Z","loggedByService":"%","operationType":"%"
+        ,"initiatedBy":{"app":null,"user":{"id":"%","displayName":null,"userPrincipalName":"%","ipAddress":"%"
+        ,"userType":null,"homeTenantId":null,"roles":[]}},"targetResources":[{"id":"%","displayName":"%"
+        ,"type":"%","userPrincipalName":"#,
+        &[
+            &Id(correlation(event)),
+            &Hex(mix([event.time.0.unsigned_abs(), 1, event.user.into()])),
+            &change.category,
+            &Id(correlation(event)),
+            &change.operation,
+            &Iso(event.time),
+            &change.service,
+            &kind(change.operation),
+            &Id(person.id),
+            &person.upn.as_str(),
+            &event.seat.place.ip,
+            &Id(change.target_id),
+            &Escaped(&change.target_name),
+            &change.target_type,
+        ],
     );
     if change.target_type == "User" {
-        put!(out, "\"", change.target_key.as_str(), "\"");
+        fill(out, r#""%""#, &[&change.target_key.as_str()]);
     } else {
         put!(out, "null");
     }
-    put!(out, ",\"groupType\":null,\"modifiedProperties\":[");
+    fill(out, r#","groupType":null,"modifiedProperties":["#, &[]);
     for (position, (name, old, new)) in change.modified.iter().enumerate() {
-        put!(out, if position == 0 { "" } else { "," }, "{\"displayName\":\"", *name, "\",\"oldValue\":");
+        fill(out, r#"%{"displayName":"%","oldValue":"#, &[&(if position == 0 { "" } else { "," }), &*name]);
         nested(old, out);
-        put!(out, ",\"newValue\":");
+        fill(out, r#","newValue":"#, &[]);
         nested(new, out);
         put!(out, "}");
     }
-    put!(
+    fill(
         out,
-        "]}],\"additionalDetails\":[{\"key\":\"User-Agent\",\"value\":\"",
-        Escaped(event.seat.device.client.user_agent),
-        "\"}"
+        r#"]}],"additionalDetails":[{"key":"User-Agent","value":"%"}"#,
+        &[&Escaped(event.seat.device.client.user_agent)],
     );
     if change.target_type == "ServicePrincipal" {
-        put!(out, ",{\"key\":\"AppId\",\"value\":\"", change.target_key.as_str(), "\"}");
+        fill(out, r#",{"key":"AppId","value":"%"}"#, &[&change.target_key.as_str()]);
     }
     put!(out, "]}");
 }
@@ -227,7 +186,7 @@ fn nested(value: &str, out: &mut Vec<u8>) {
         put!(out, "null");
     } else {
         let inner = serde_json::Value::from(value).to_string();
-        put!(out, "\"", Escaped(&inner), "\"");
+        fill(out, r#""%""#, &[&Escaped(&inner)]);
     }
 }
 

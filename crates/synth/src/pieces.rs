@@ -25,6 +25,31 @@ impl Piece for &str {
     }
 }
 
+/// As it is.
+impl Piece for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.as_str().put(out);
+    }
+}
+
+/// Appends a template: each `%` is replaced by the next piece, line breaks and the blanks after them are layout only.
+pub(crate) fn fill(out: &mut Vec<u8>, template: &str, pieces: &[&dyn Piece]) {
+    let mut pieces = pieces.iter();
+    let mut rest = template.as_bytes();
+    while let Some(position) = rest.iter().position(|byte| matches!(byte, b'%' | b'\n')) {
+        let (before, special) = rest.split_at(position);
+        out.extend_from_slice(before);
+        if special[0] == b'%' {
+            pieces.next().expect("a piece for each %").put(out);
+            rest = &special[1..];
+        } else {
+            rest = special[1..].trim_ascii_start();
+        }
+    }
+    out.extend_from_slice(rest);
+    debug_assert!(pieces.next().is_none(), "a % for each piece: {template}");
+}
+
 /// Decimal digits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Number(pub(crate) u64);
@@ -227,6 +252,13 @@ mod tests {
         assert_eq!(text_of(&Number(0)), "0");
         assert_eq!(text_of(&Hex(0x1f)), "000000000000001F");
         assert_eq!(text_of(&Ipv4Addr::new(192, 0, 2, 1)), "192.0.2.1");
+    }
+
+    #[test]
+    fn templates_are_filled_in_order() {
+        let mut out = Vec::new();
+        fill(&mut out, "{\"a\":\"%\",\n      \"b\":%}", &[&"x%", &Number(7)]);
+        assert_eq!(String::from_utf8(out).unwrap(), "{\"a\":\"x%\",\"b\":7}");
     }
 
     #[test]
