@@ -8,7 +8,7 @@ use std::io::BufRead;
 
 use matagi_model::{Emit, Source, SourceError, SourceMeta, Table, Text};
 
-use super::entra_sign_in::stream::{self, Kind, Stream};
+use super::entra_sign_in::stream::{self, HeadKind, Kind, Stream};
 use crate::fields::{reading, recognised, tables, vocabulary};
 use crate::records::{csv_headers, first_json_object};
 pub(crate) use row::of as row;
@@ -91,9 +91,10 @@ impl Source for EntraAudit {
 
     fn sniff(&self, head: &[u8]) -> bool {
         if let Some(object) = first_json_object(head) {
-            return match stream::kind_of_head(&object) {
-                Some(kind) => kind == Kind::Audit,
-                None => is_audit(&tables::names(&object)),
+            return match stream::kind_of_head(&object, head) {
+                HeadKind::Named(kind) => kind == Kind::Audit,
+                HeadKind::Foreign => false,
+                HeadKind::Unnamed => is_audit(&tables::names(&object)),
             };
         }
         csv_headers(head).is_some_and(|headers| is_audit(&headers))

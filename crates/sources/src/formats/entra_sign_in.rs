@@ -17,7 +17,7 @@ use matagi_model::{Emit, Source, SourceError, SourceMeta, Table, Text};
 use crate::fields::{Recognised, reading, recognised, tables};
 use crate::records::{JsonHead, csv_headers, csv_records, first_json_object};
 pub(crate) use headers::SignIn;
-use stream::{Kind, Stream};
+use stream::{HeadKind, Kind, Stream};
 
 /// Sign-in logs.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Source for EntraSignIn {
 
     fn sniff(&self, head: &[u8]) -> bool {
         match first_json_object(head) {
-            Some(object) => is_sign_in_object(&object),
+            Some(object) => is_sign_in_object(&object, head),
             None => is_sign_in_csv(head),
         }
     }
@@ -98,14 +98,17 @@ fn is_foreign<'a>(mut names: impl Iterator<Item = &'a str>) -> bool {
     })
 }
 
-fn is_sign_in_object(object: &JsonHead) -> bool {
+fn is_sign_in_object(object: &JsonHead, head: &[u8]) -> bool {
     let names = tables::names(object);
     let names = || names.iter().map(String::as_str);
     if is_foreign(names()) {
         return false;
     }
-    stream::category_of_head(object)
-        .map_or_else(|| is_sign_in(&recognised::<SignIn>(names())), |category| stream::is_sign_in_category(&category))
+    match stream::kind_of_head(object, head) {
+        HeadKind::Named(kind) => kind == Kind::SignIn,
+        HeadKind::Foreign => false,
+        HeadKind::Unnamed => is_sign_in(&recognised::<SignIn>(names())),
+    }
 }
 
 fn is_sign_in_csv(head: &[u8]) -> bool {
@@ -407,6 +410,24 @@ mod tests {
         assert_eq!(IamView::new(&changes).user_name.get(0), Some("boss@example.org"));
         assert_eq!(taken.rejects.len(), 1);
         assert!(taken.rejects[0].reason.contains("RiskyUsers") && taken.rejects[0].record == 4);
+    }
+
+    #[test]
+    fn a_stream_that_begins_with_its_neighbours_is_still_read() {
+        let taken = read(
+            &EntraSignIn,
+            concat!(
+                r#"{"time":"2024-05-02T03:04:05Z","category":"MicrosoftGraphActivityLogs","properties":{"requestId":"1"}}"#,
+                "\n",
+                r#"{"time":"2024-05-02T03:04:05Z","category":"NonInteractiveUserSignInLogs","properties":{"id":"1","userPrincipalName":"a@example.org","appDisplayName":"X","status":{"errorCode":0}}}"#,
+            ),
+        );
+        let batch = taken.table(Table::Auth);
+        assert_eq!(AuthView::new(&batch).own.logon_kind.get(0), Some("non_interactive"));
+        assert_eq!(taken.rejects.len(), 1);
+        assert!(
+            !EntraSignIn.sniff(br#"{"time":"2024-05-02T03:04:05Z","category":"RiskyUsers","properties":{"id":"1"}}"#)
+        );
     }
 
     #[test]

@@ -59,13 +59,13 @@ impl Stream {
 }
 
 /// Whether this category (or table) of a diagnostic stream holds sign-ins.
-pub(crate) fn is_sign_in_category(category: &str) -> bool {
+fn is_sign_in_category(category: &str) -> bool {
     let category = fold(category);
     category.contains("signinlogs") || category.contains("signinevents")
 }
 
 /// Whether it holds changes of the directory.
-pub(crate) fn is_audit_category(category: &str) -> bool {
+fn is_audit_category(category: &str) -> bool {
     fold(category) == "auditlogs"
 }
 
@@ -97,11 +97,8 @@ fn column<'a>(columns: &'a [(Cow<'_, str>, Value)], name: &str) -> Option<&'a Va
 fn kind_of(columns: &[(Cow<'_, str>, Value)]) -> Result<Option<Kind>, String> {
     for name in ["type", "category"] {
         let Some(text) = column(columns, name).and_then(Value::as_str) else { continue };
-        if is_sign_in_category(text) {
-            return Ok(Some(Kind::SignIn));
-        }
-        if is_audit_category(text) {
-            return Ok(Some(Kind::Audit));
+        if let Some(kind) = named(text) {
+            return Ok(Some(kind));
         }
         if is_other_category(text) {
             return Err(format!("a record of {text}, which is neither a sign-in nor a change of the directory"));
@@ -111,29 +108,48 @@ fn kind_of(columns: &[(Cow<'_, str>, Value)]) -> Result<Option<Kind>, String> {
     Ok(is_audit.then_some(Kind::Audit))
 }
 
-/// The category or table that the first object of an input names; `None` where it names none that is known.
-pub(super) fn category_of_head(object: &JsonHead) -> Option<String> {
-    ["category", "Category", "Type", "type"].iter().find_map(|key| {
+/// What the head of an input shows of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadKind {
+    /// A stream whose first record of ours is of this kind.
+    Named(Kind),
+    /// A diagnostic stream without any record of ours in its head.
+    Foreign,
+    /// No word about it: the names of the fields must tell.
+    Unnamed,
+}
+
+/// The kind that the first object of an input names. Where it is of a neighbouring category, the rest of the head is
+/// searched: an event hub mixes them.
+pub(crate) fn kind_of_head(object: &JsonHead, head: &[u8]) -> HeadKind {
+    let categories = ["category", "Category", "Type", "type"].iter().filter_map(|key| {
         let value = object.value(key).or_else(|| cut_value(&object.text, key))?;
-        let text = value.trim_matches('"').to_owned();
-        (is_sign_in_category(&text) || is_audit_category(&text) || is_other_category(&text)).then_some(text)
-    })
+        Some(value.trim_matches('"').to_owned())
+    });
+    for category in categories {
+        if let Some(kind) = named(&category) {
+            return HeadKind::Named(kind);
+        }
+        if is_other_category(&category) {
+            let text = String::from_utf8_lossy(head);
+            let later = text.split("\"category\"").skip(1).filter_map(|rest| {
+                let value = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+                named(value.split_once('"')?.0)
+            });
+            return later.into_iter().next().map_or(HeadKind::Foreign, HeadKind::Named);
+        }
+    }
+    HeadKind::Unnamed
+}
+
+fn named(category: &str) -> Option<Kind> {
+    if is_sign_in_category(category) { Some(Kind::SignIn) } else { is_audit_category(category).then_some(Kind::Audit) }
 }
 
 /// The text after a key of an object that is cut off.
 fn cut_value(text: &str, key: &str) -> Option<String> {
     let (_, after) = text.split_once(&format!("\"{key}\":\""))?;
     Some(after.split_once('"')?.0.to_owned())
-}
-
-/// The kind that the first object of an input names.
-pub(crate) fn kind_of_head(object: &JsonHead) -> Option<Kind> {
-    let category = category_of_head(object)?;
-    if is_sign_in_category(&category) {
-        Some(Kind::SignIn)
-    } else {
-        is_audit_category(&category).then_some(Kind::Audit)
-    }
 }
 
 /// Takes the record out of the envelope of Azure Monitor: its own properties first, then what only the envelope says.
