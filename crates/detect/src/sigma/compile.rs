@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::condition::{self, Condition};
 use super::mapping::{self, Entry, Found};
 use super::pattern::{self, Order, Pattern, Place};
-use super::row::{Row, Source, Values};
+use super::row::{self, Row, Source, Values};
 use super::rule::SigmaRule;
 
 /// Fields that are printed for a rule that does not say which.
@@ -227,15 +227,20 @@ fn target(
             vec![source]
         }
     };
-    let entities: Vec<_> =
-        rule.entities.iter().map(|entity| (known(&entity.field), entity.kind, entity.role)).collect();
+    // What another table calls an entity is none here; that is no reason to read the whole record.
+    let is_elsewhere = |name: &str| Table::ALL.into_iter().any(|other| row::column_named(other, name).is_some());
+    let mut entities = Vec::new();
+    for entity in &rule.entities {
+        let is_absent = row::column_named(table, &entity.field).is_none() && is_elsewhere(&entity.field);
+        let sources = if is_absent { Vec::new() } else { known(&entity.field) };
+        entities.push((sources, entity.kind, entity.role));
+    }
     let fact_names = if rule.facts.is_empty() { fields } else { rule.facts.clone() };
     let facts: Vec<_> = fact_names.into_iter().map(|name| (name.clone(), known(&name))).collect();
 
-    let every: BTreeSet<&'static str> = table.docs().into_iter().map(|doc| doc.name).collect();
     let gates = entry.gates(table);
     let mut columns: BTreeSet<&'static str> = Evidence::COLUMNS.into_iter().collect();
-    expression.columns(&mut columns, &every);
+    expression.columns(&mut columns, row::columns(table));
     let told = entities.iter().map(|(sources, ..)| sources).chain(facts.iter().map(|(_, sources)| sources));
     columns.extend(told.flatten().map(|source| source.column));
     columns.extend(gates.iter().map(|(column, _)| *column));

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use arrow_array::Array as _;
 use arrow_schema::DataType;
@@ -273,9 +274,18 @@ fn every_text_of(value: &Value, values: &mut Values<'_>) {
     }
 }
 
+static COLUMNS: LazyLock<BTreeMap<Table, BTreeSet<&'static str>>> = LazyLock::new(|| {
+    Table::ALL.into_iter().map(|table| (table, table.docs().into_iter().map(|doc| doc.name).collect())).collect()
+});
+
+/// The columns of a table.
+pub(super) fn columns(table: Table) -> &'static BTreeSet<&'static str> {
+    COLUMNS.get(&table).expect("all tables are in it")
+}
+
 /// The column of this name in a table, as its declaration spells it.
 pub(super) fn column_named(table: Table, name: &str) -> Option<&'static str> {
-    table.docs().into_iter().map(|doc| doc.name).find(|column| *column == name)
+    columns(table).get(name).copied()
 }
 
 #[cfg(test)]
