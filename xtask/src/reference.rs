@@ -61,9 +61,10 @@ impl Locked {
 pub fn run(workspace: &Workspace, mut args: Args) -> Result<bool> {
     let is_optional = args.flag("--optional");
     let chore = Chore {
+        is_optional,
         is_offline: args.flag("--offline"),
         is_update: args.flag("--update-lock"),
-        is_download_only: args.flag("--download-only"),
+        goal: if args.flag("--download-only") { Goal::Packages } else { Goal::File },
         cache: args.value("--cache")?.map_or_else(default_cache, |path| Ok(PathBuf::from(path)))?,
         out: args.value("--out")?,
         matagi: args.value("--matagi")?.map(PathBuf::from),
@@ -89,10 +90,21 @@ fn default_cache() -> Result<PathBuf> {
     Ok(cache.context("neither XDG_CACHE_HOME nor HOME is set: say --cache DIR")?.join("matagi").join("reference"))
 }
 
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goal {
+    /// Fetch and unpack.
+    Packages,
+    /// Build the local file as well.
+    File,
+}
+
 struct Chore {
+    /// A package that cannot be had is left out with a warning.
+    is_optional: bool,
     is_offline: bool,
     is_update: bool,
-    is_download_only: bool,
+    goal: Goal,
     cache: PathBuf,
     out: Option<String>,
     matagi: Option<PathBuf>,
@@ -103,12 +115,17 @@ impl Chore {
         let (files, packages) = (self.cache.join("files"), self.cache.join("packages"));
         fs::create_dir_all(&files).with_context(|| format!("cannot make {}", files.display()))?;
         let lock = if self.is_update { self.update(workspace, &files)? } else { read_lock(workspace)? };
+        let mut unpacked = 0;
         for locked in &lock.package {
-            let file = self.fetch(locked, &files)?;
-            unpack(locked, &file, &packages)?;
+            match self.fetch(locked, &files).and_then(|file| unpack(locked, &file, &packages)) {
+                Ok(()) => unpacked += 1,
+                Err(error) if self.is_optional => say(&format!("warning: {error:#}")),
+                Err(error) => return Err(error),
+            }
         }
+        anyhow::ensure!(unpacked > 0, "none of the packages could be had");
         forget_others(&lock, &packages)?;
-        if self.is_download_only {
+        if self.goal == Goal::Packages {
             say(&format!("packages are in {}", packages.display()));
             return Ok(());
         }
@@ -190,10 +207,10 @@ fn download(registry: Registry, name: &str, version: Option<&str>, files: &Path)
     let output = output.with_context(|| format!("{program} is needed to fetch {name}, and cannot be run"))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let last: Vec<&str> = complaint.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = last.iter().rev().take(3).rev().copied().collect::<Vec<_>>().join("\n    ");
+        let lines = complaint.lines().filter(|line| line.to_lowercase().contains("error"));
+        let told = lines.take(2).map(|line| format!("\n    {line}")).collect::<Vec<_>>().concat();
         fs::remove_dir_all(&dir)?;
-        bail!("{program} could not fetch {name} ({}); is the network there?\n    {last}", output.status);
+        bail!("{program} could not fetch {name} ({}); is the network there?{told}", output.status);
     }
     let mut found = fs::read_dir(&dir)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     let (Some(path), None) = (found.pop(), found.pop()) else {
@@ -209,7 +226,17 @@ fn client(registry: Registry, name: &str, version: Option<&str>, dir: &Path) -> 
     match registry {
         Registry::Npm => {
             let mut command = Command::new("npm");
-            command.args(["pack", "--silent", "--ignore-scripts", "--fetch-retries=2", "--pack-destination"]).arg(dir);
+            command
+                .args([
+                    "pack",
+                    "--loglevel=error",
+                    "--ignore-scripts",
+                    "--fetch-retries=2",
+                    "--fetch-retry-maxtimeout=5000",
+                    "--fetch-retry-mintimeout=1000",
+                    "--pack-destination",
+                ])
+                .arg(dir);
             command.arg(version.map_or_else(|| name.to_owned(), |version| format!("{name}@{version}")));
             command
         }
@@ -304,7 +331,15 @@ mod tests {
 
     fn offline(cache: &Path) -> Chore {
         let cache = cache.to_owned();
-        Chore { is_offline: true, is_update: false, is_download_only: true, cache, out: None, matagi: None }
+        Chore {
+            is_optional: false,
+            is_offline: true,
+            is_update: false,
+            goal: Goal::Packages,
+            cache,
+            out: None,
+            matagi: None,
+        }
     }
 
     #[test]
