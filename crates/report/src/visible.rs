@@ -24,7 +24,12 @@ pub fn line(text: &str) -> String {
     clean(text, FIELD_CHARS_MAX, false)
 }
 
-/// Text of several lines, such as a command: line feeds and tabs stay, everything else as in [`line`].
+/// A command: always one line, because evidence within it must not become a second command when it is pasted.
+pub fn command(text: &str) -> String {
+    clean(text, FIELD_CHARS_MAX * 4, false)
+}
+
+/// Text of several lines, such as a raw record: line feeds and tabs stay, everything else as in [`line`].
 pub fn lines(text: &str) -> String {
     clean(text, FIELD_CHARS_MAX * 4, true)
 }
@@ -69,6 +74,7 @@ mod tests {
         assert_eq!(line("gnp.\u{202e}exe\u{2066}x\u{2069}"), "gnp.⟨U+202E⟩exe⟨U+2066⟩x⟨U+2069⟩");
         assert_eq!(line("pay\u{200b}pal\u{feff}\u{ad}\u{e0041}"), "pay⟨U+200B⟩pal⟨U+FEFF⟩⟨U+00AD⟩⟨U+E0041⟩");
         assert_eq!(line("a\r\nb\tc"), "a␍␊b c");
+        assert_eq!(command("Remove-InboxRule 'a\nRemove-Item b'"), "Remove-InboxRule 'a␊Remove-Item b'");
         assert_eq!(lines("a\n\tb\u{1b}"), "a\n    b␛");
         assert_eq!(line("日本語 café – ok"), "日本語 café – ok");
     }

@@ -40,7 +40,7 @@ fn write_block(out: &mut String, block: &Block, lang: &str) {
         }
         Block::Tiles(tiles) => write_tiles(out, tiles),
         Block::Timeline(timeline) => picture::write(out, timeline, lang),
-        Block::Code(code) => write_code(out, code),
+        Block::Code(code) => write_code(out, &visible::lines(code)),
         Block::Callout { tone, title, body } => callout(out, *tone, title, body, lang),
         Block::Fold { summary, blocks } => {
             let _ = writeln!(out, "<details><summary>{}</summary>", inline(summary, lang));
@@ -61,15 +61,15 @@ fn list(out: &mut String, ordered: bool, items: &[Item], lang: &str) {
     for item in items {
         let _ = write!(out, "<li>{}", inline(&item.line, lang));
         if let Some(code) = &item.code {
-            write_code(out, code);
+            write_code(out, &visible::command(code));
         }
         out.push_str("</li>\n");
     }
     let _ = writeln!(out, "</{tag}>");
 }
 
-fn write_code(out: &mut String, code: &str) {
-    let _ = writeln!(out, "<pre dir=\"ltr\"><code>{}</code></pre>", escape_clean(&visible::lines(code)));
+fn write_code(out: &mut String, clean: &str) {
+    let _ = writeln!(out, "<pre dir=\"ltr\"><code>{}</code></pre>", escape_clean(clean));
 }
 
 fn table(out: &mut String, columns: &[Column], rows: &[Vec<Line>], lang: &str) {

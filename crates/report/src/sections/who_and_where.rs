@@ -1,5 +1,7 @@
 //! Who suffered, who acted, from where and with what.
 
+use std::collections::BTreeMap;
+
 use matagi_model::{EntityKind, Role};
 
 use super::{Part, SectionMeta, facts, figure, say};
@@ -42,9 +44,10 @@ type Merged<'a> = (&'a EntityDocument, Vec<Role>);
 /// One line an entity, with all its roles, in the order of its first role.
 fn merged(entities: &[EntityDocument]) -> Vec<Merged<'_>> {
     let mut merged: Vec<Merged<'_>> = Vec::new();
+    let mut places: BTreeMap<(EntityKind, &str), usize> = BTreeMap::new();
     for entity in entities {
-        let known = merged.iter_mut().find(|(known, _)| (known.kind, &known.value) == (entity.kind, &entity.value));
-        match known {
+        let place = *places.entry((entity.kind, &entity.value)).or_insert(merged.len());
+        match merged.get_mut(place) {
             Some((_, roles)) => roles.push(entity.role),
             None => merged.push((entity, vec![entity.role])),
         }

@@ -84,7 +84,7 @@ impl Canvas<'_> {
             Block::KeyValues(pairs) => self.key_values(pairs),
             Block::Tiles(tiles) => self.tiles(tiles),
             Block::Timeline(picture) => self.picture(picture),
-            Block::Code(code) => self.code(code, 2),
+            Block::Code(code) => self.code(&visible::lines(code), 2),
             Block::Callout { tone, title, body } => self.callout(*tone, title, body),
             Block::Fold { summary, blocks } if self.whole => {
                 let line = self.line(summary);
@@ -142,14 +142,14 @@ impl Canvas<'_> {
                 self.write(&[indent, line].concat());
             }
             if let Some(code) = &item.code {
-                self.code(code, 6);
+                self.code(&visible::command(code), 6);
             }
         }
     }
 
     /// Commands are not wrapped: they are there to be copied.
-    fn code(&mut self, code: &str, indent: usize) {
-        for line in visible::lines(code).lines() {
+    fn code(&mut self, clean: &str, indent: usize) {
+        for line in clean.lines() {
             let line = [glyphs(&" ".repeat(indent), Look::Plain), glyphs(line, Look::Command)].concat();
             self.write(&line);
         }
