@@ -54,7 +54,7 @@ fn the_page_draws_and_its_style_is_allowed_by_its_own_policy() {
             let log = String::from_utf8_lossy(&output.stderr);
             assert!(!log.contains("Content Security Policy") && !log.contains("Refused to"), "{log}");
             let bytes = std::fs::metadata(&picture).map(|file| file.len()).unwrap_or_default();
-            // An unstyled page of this size is far smaller than this.
+            // An empty picture of this size is far smaller than this.
             assert!(bytes > 50_000, "{lang} {scheme}: {bytes} bytes; {log}");
         }
     }
