@@ -18,7 +18,9 @@ pub fn assess(scanner: &dyn Scanner, context: &Context) -> Result<Vec<Coverage>,
     let mut counts: BTreeMap<Table, Seen> = BTreeMap::new();
     for table in Table::ALL {
         let mut seen = Seen::default();
-        scanner.scan(table, &["time", "src_country", "is_throttled", "recovered"], &mut |batch| {
+        let mut columns = vec!["time", "src_country", "recovered"];
+        columns.extend((table == Table::Saas).then_some("is_throttled"));
+        scanner.scan(table, &columns, &mut |batch| {
             let row = batch.common();
             let throttled = batch.columns.column_by_name("is_throttled");
             let throttled = <Option<bool> as matagi_model::columns::Cell>::view(throttled);

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn hostile_json_gives_nothing() {
-        assert!(super::fields(Some("[1,2")).is_empty());
+        assert!(fields(Some("[1,2")).is_empty());
         assert!(modified(Some("7")).is_empty());
     }
 }

@@ -10,6 +10,7 @@ use matagi_model::{
 
 use super::{Place, SignIn, class, client, is_person, is_service_side, place};
 
+/// What a habit is learnt from; the last one only sign-ins have.
 const COLUMNS: [&str; 15] = [
     "time",
     "api_operation",
@@ -50,7 +51,8 @@ pub fn learn(
     let mut learner =
         Learner { addresses, estate: Estate::default(), places: BTreeMap::new(), domains: BTreeMap::new() };
     for table in [Table::Auth, Table::Iam, Table::Saas] {
-        scanner.scan(table, &COLUMNS, &mut |batch| {
+        let columns: Vec<&str> = if table == Table::Auth { COLUMNS.to_vec() } else { COLUMNS[..COLUMNS.len() - 1].to_vec() };
+        scanner.scan(table, &columns, &mut |batch| {
             let row = batch.common();
             let kind =
                 <Option<String> as matagi_model::columns::Cell>::view(batch.columns.column_by_name("logon_kind"));
