@@ -49,8 +49,8 @@ weight = "unknown_points"
 
 [[reasons]]
 code = "also-succeeded"
-en = "The same address signed in to {succeeded} accounts on that day"
-ja = "同じアドレスが同日に {succeeded} アカウントへのサインインに成功"
+en = "The same address also signed in to {succeeded} accounts"
+ja = "同じアドレスが {succeeded} アカウントへのサインインにも成功"
 weight = "success_points"
 */
 
@@ -73,16 +73,16 @@ suspects AS (
     WHERE disabled_tries >= {{disabled_tries_min}} OR unknown_accounts >= {{unknown_accounts_min}}
 ),
 successes AS (
-    SELECT src_ip, date_trunc('day', time) AS day, count(DISTINCT user_name) AS succeeded
+    SELECT src_ip, count(DISTINCT user_name) AS succeeded
     FROM auth
     WHERE status_id = 1 AND src_ip IS NOT NULL
-    GROUP BY src_ip, date_trunc('day', time)
+    GROUP BY src_ip
 ),
 judged AS (
     SELECT suspects.*, coalesce(successes.succeeded, 0) AS succeeded,
         suspects.disabled_accounts >= {{disabled_accounts_min}} OR suspects.unknown_accounts >= {{unknown_accounts_min}} AS is_list
     FROM suspects
-    LEFT JOIN successes ON suspects.src_ip = successes.src_ip AND suspects.day = successes.day
+    LEFT JOIN successes ON suspects.src_ip = successes.src_ip
 ),
 numbered AS (
     SELECT tries.*, judged.disabled_tries, judged.disabled_accounts, judged.unknown_accounts, judged.records, judged.succeeded, judged.is_list,

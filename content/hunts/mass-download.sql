@@ -73,7 +73,8 @@ numbered AS (
     SELECT s.*, r.files, r.records, r.script_points, r.sync_points,
         row_number() OVER (PARTITION BY s.user_name, s.src_ip ORDER BY s.time, s.event_uid) AS place
     FROM shifted s
-    JOIN ranked r ON s.user_name = r.user_name AND s.src_ip IS NOT DISTINCT FROM r.src_ip AND s.shift = r.shift AND s.bin = r.bin
+    JOIN ranked r ON s.user_name = r.user_name AND (s.src_ip = r.src_ip OR (s.src_ip IS NULL AND r.src_ip IS NULL))
+        AND s.shift = r.shift AND s.bin = r.bin
     WHERE r.worst = 1
 )
 SELECT event_uid, time, 'saas' AS "table", source_path, source_record,

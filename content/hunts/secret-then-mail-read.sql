@@ -16,7 +16,7 @@ severity = "critical"
 stage = "collection"
 key = ["secret_uid", "mailbox", "reader"]
 entities = [
-    { column = "user_name", kind = "user", role = "actor" },
+    { column = "actor", kind = "user", role = "actor" },
     { column = "mailbox", kind = "mailbox", role = "victim" },
     { column = "app_label", kind = "application", role = "target" },
     { column = "reader", kind = "application", role = "source" },
@@ -89,17 +89,17 @@ chosen AS (
 told AS (
     SELECT event_uid, time, 'saas' AS "table", source_path, source_record,
         concat_ws(' · ', api_operation, user_name, ip_text(src_ip), concat('application=', reader), client_info) AS fact,
-        secret_uid, mailbox, reader, app_label, actor, actor AS user_name, src_ip, first_minutes, is_same_application, reads, place
+        secret_uid, mailbox, reader, app_label, actor, src_ip, first_minutes, is_same_application, reads, place
     FROM chosen
     WHERE place <= 49
     UNION ALL
     SELECT secret_event, secret_time, 'iam', secret_path, secret_record,
         concat_ws(' · ', secret_operation, actor, ip_text(secret_ip), concat('application=', app_label)),
-        secret_uid, mailbox, reader, app_label, actor, actor, secret_ip, first_minutes, is_same_application, reads, 0
+        secret_uid, mailbox, reader, app_label, actor, secret_ip, first_minutes, is_same_application, reads, 0
     FROM chosen
     WHERE place = 1
 )
-SELECT event_uid, time, "table", source_path, source_record, fact, secret_uid, mailbox, reader, app_label, actor, user_name, src_ip,
+SELECT event_uid, time, "table", source_path, source_record, fact, secret_uid, mailbox, reader, app_label, actor, src_ip,
     CAST(first_minutes AS BIGINT) AS minutes, reads + 1 AS records,
     CASE WHEN is_same_application THEN 9 ELSE 0 END AS application_points,
     CASE WHEN is_same_application THEN 0 ELSE 9 END AS account_points

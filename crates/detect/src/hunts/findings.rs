@@ -82,7 +82,7 @@ impl Line {
 }
 
 fn finding(hunt: &Hunt, mut group: Vec<(Evidence, Line)>) -> Result<Finding, String> {
-    group.sort_by(|(left, _), (right, _)| (left.time, left.event_uid).cmp(&(right.time, right.event_uid)));
+    group.sort_by_key(|(evidence, _)| (evidence.time, evidence.event_uid));
     group.dedup_by(|(later, _), (earlier, _)| later.event_uid == earlier.event_uid && later.table == earlier.table);
     let mut severity: Option<Severity> = None;
     for (_, line) in &group {

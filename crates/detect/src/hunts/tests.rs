@@ -54,8 +54,10 @@ fn hunt() -> Hunt {
     head::read("small.sql", SMALL).unwrap()
 }
 
+type Cells<'a> = (i64, &'a str, Option<&'a str>, i64, f64, u64);
+
 /// Rows (second, who, severity, users, points, records).
-fn rows(lines: &[(i64, &str, Option<&str>, i64, f64, u64)]) -> RecordBatch {
+fn rows(lines: &[Cells<'_>]) -> RecordBatch {
     let uid: Vec<[u8; 16]> = lines.iter().map(|(second, ..)| [u8::try_from(*second).unwrap(); 16]).collect();
     let ip = vec![[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 7]; lines.len()];
     let fixed = |values: Vec<[u8; 16]>| -> ArrayRef {
@@ -97,7 +99,7 @@ fn rows_of_one_key_are_one_finding() {
     assert_eq!(bob.values(EntityKind::User).collect::<Vec<_>>(), ["bob@c.example"]);
     assert_eq!(bob.values(EntityKind::Ip).collect::<Vec<_>>(), ["192.0.2.7"]);
     assert_eq!(bob.title_args["users"], "5");
-    assert_eq!(bob.score(), 5.5);
+    assert_eq!(bob.score().to_string(), "5.5");
     assert_eq!((bob.evidence()[0].origin.record, bob.evidence()[0].table), (7, Table::Auth));
     assert_eq!(findings[1].severity, Severity::Medium);
 }
@@ -112,7 +114,7 @@ fn a_reason_without_points_is_not_told() {
 #[test]
 fn rows_that_break_the_promise_of_the_head_are_an_error() {
     let batch = rows(&[(1, "a", Some("dire"), 2, 0.0, 1)]);
-    assert!(findings_of(&hunt(), &[batch.clone()]).unwrap_err().to_string().contains("dire"));
+    assert!(findings_of(&hunt(), std::slice::from_ref(&batch)).unwrap_err().to_string().contains("dire"));
     let columns: Vec<usize> = (0..batch.num_columns()).filter(|&column| column != 6).collect();
     let error = findings_of(&hunt(), &[batch.project(&columns).unwrap()]).unwrap_err();
     assert_eq!(error.to_string(), "small.sql: hunt/small: its rows have no column `who`");

@@ -116,7 +116,7 @@ impl Expression {
             Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.columns(columns, every)),
             Self::Not(inner) => inner.columns(columns, every),
             Self::Item(Item { sources: Some(sources), .. }) => {
-                columns.extend(sources.iter().map(|source| source.column))
+                columns.extend(sources.iter().map(|source| source.column));
             }
             Self::Item(Item { sources: None, .. }) => columns.extend(every),
         }
@@ -154,7 +154,7 @@ impl Test {
         match self {
             Self::Text(pattern) => values.texts.iter().zip(folded).any(|(text, folded)| pattern.matches(text, folded)),
             Self::Number(number, pattern) => values.texts.iter().zip(folded).any(|(text, folded)| {
-                pattern.matches(text, folded) || text.parse::<f64>().is_ok_and(|value| value == *number)
+                pattern.matches(text, folded) || text.parse::<f64>().is_ok_and(|value| value.total_cmp(number).is_eq())
             }),
             Self::Empty => any(&str::is_empty) || (values.texts.is_empty() && values.is_blank),
             Self::Null => values.texts.is_empty() || values.has_null,

@@ -190,10 +190,10 @@ impl Parser<'_> {
     /// The selections that `them` or a pattern with `*` names; `them` leaves out those that begin with `_`.
     fn matching(&self, pattern: &str) -> Result<Vec<String>, String> {
         let is_them = pattern.eq_ignore_ascii_case("them");
-        let named = |name: &&&str| {
+        let is_meant = |name: &&&str| {
             if is_them { !name.starts_with('_') } else { glob(pattern.as_bytes(), name.as_bytes()) }
         };
-        let names: Vec<String> = self.selections.iter().filter(named).map(|&name| name.to_owned()).collect();
+        let names: Vec<String> = self.selections.iter().filter(is_meant).map(|&name| name.to_owned()).collect();
         if names.is_empty() { Err(format!("condition: `{pattern}` names no selection")) } else { Ok(names) }
     }
 }

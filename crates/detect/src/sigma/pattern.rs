@@ -4,7 +4,7 @@
 //! `ss` are not.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use regex::{Regex, RegexBuilder};
@@ -220,7 +220,7 @@ pub(super) fn is_within(network: &IpNet, value: &str) -> bool {
 
 fn in_mapped(network: &IpNet, address: IpAddr) -> bool {
     let IpAddr::V4(v4) = address else { return false };
-    network.contains(&IpAddr::V6(Ipv6Addr::from(v4.to_ipv6_mapped())))
+    network.contains(&IpAddr::V6(v4.to_ipv6_mapped()))
 }
 
 /// How a number is compared.

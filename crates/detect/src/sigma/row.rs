@@ -67,7 +67,9 @@ impl<'a> Values<'a> {
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => self.push(Cow::Owned(value.to_string())),
             Value::Array(items) => {
                 self.is_present = true;
-                items.iter().for_each(|item| self.push_json(item));
+                for item in items {
+                    self.push_json(item);
+                }
             }
         }
     }
@@ -152,7 +154,9 @@ impl<'a> Row<'_, 'a> {
                     .filter_map(|text| source.words.get(text.as_ref()))
                     .cloned()
                     .collect();
-                words.into_iter().for_each(|word| values.push(Cow::Owned(word)));
+                for word in words {
+                    values.push(Cow::Owned(word));
+                }
             }
         }
         values
@@ -229,9 +233,8 @@ fn find(value: &Value, path: &str, texts_left: usize, values: &mut Values<'_>) -
                 return true;
             }
             if let Some(tail) = path.strip_prefix(ANY_NAME) {
-                return object
-                    .values()
-                    .fold(false, |is_found, inner| find(inner, tail, texts_left, values) || is_found);
+                let found = object.values().filter(|inner| find(inner, tail, texts_left, values)).count();
+                return found > 0;
             }
             path.match_indices('.').rev().any(|(dot, _)| {
                 let (Some(head), Some(tail)) = (path.get(..dot), path.get(dot + 1..)) else { return false };
