@@ -86,9 +86,9 @@ fn legacy(bytes: &[u8]) -> &'static Encoding {
                 }
                 // Kana and most common kanji have these leads; in Windows-1252 they are rare punctuation.
                 if lead < 0xA0 {
-                    lows += 1
+                    lows += 1;
                 } else {
-                    highs += 1
+                    highs += 1;
                 }
                 at += 2;
             }
@@ -112,8 +112,8 @@ pub struct Text<'r> {
     charset: Charset,
     mode: Mode,
     raw: Vec<u8>,
-    text: Vec<u8>,
-    /// How much of `text` was consumed.
+    utf8: Vec<u8>,
+    /// How much of `utf8` was consumed.
     at: usize,
     failure: Option<io::Error>,
     is_over: bool,
@@ -132,7 +132,7 @@ impl<'r> Text<'r> {
             _ => Mode::Plain { is_ascii_so_far: true },
         };
         let is_over = filled < raw.len();
-        let mut text = Self { inner, charset, mode, raw, text: Vec::new(), at: 0, failure: result.err(), is_over };
+        let mut text = Self { inner, charset, mode, raw, utf8: Vec::new(), at: 0, failure: result.err(), is_over };
         let mark = if let Charset::Known(_, length) = charset { length } else { 0 };
         text.raw.copy_within(mark..filled, 0);
         text.convert(filled - mark);
@@ -146,7 +146,7 @@ impl<'r> Text<'r> {
 
     /// What was read and not yet consumed, up to `bytes_max`.
     pub fn head(&self, bytes_max: usize) -> &[u8] {
-        let rest = &self.text[self.at..];
+        let rest = &self.utf8[self.at..];
         &rest[..rest.len().min(bytes_max)]
     }
 
@@ -156,7 +156,7 @@ impl<'r> Text<'r> {
     }
 
     fn refill(&mut self) {
-        while self.at == self.text.len() && !self.is_over {
+        while self.at == self.utf8.len() && !self.is_over {
             match self.inner.read(&mut self.raw) {
                 Ok(0) => {
                     self.is_over = true;
@@ -189,14 +189,14 @@ impl<'r> Text<'r> {
         }
         match &mut self.mode {
             Mode::Plain { .. } => {
-                self.text.clear();
-                self.text.extend_from_slice(&self.raw[..length]);
+                self.utf8.clear();
+                self.utf8.extend_from_slice(&self.raw[..length]);
             }
             Mode::Decode(decoder) => {
                 let most = decoder.max_utf8_buffer_length(length).unwrap_or(length * 3 + 16);
-                self.text.resize(most, 0);
-                let (_, _, written, _) = decoder.decode_to_utf8(&self.raw[..length], &mut self.text, self.is_over);
-                self.text.truncate(written);
+                self.utf8.resize(most, 0);
+                let (_, _, written, _) = decoder.decode_to_utf8(&self.raw[..length], &mut self.utf8, self.is_over);
+                self.utf8.truncate(written);
                 if self.is_over {
                     // A finished decoder must not be used again.
                     self.mode = Mode::Plain { is_ascii_so_far: false };
@@ -218,14 +218,14 @@ impl Read for Text<'_> {
 
 impl BufRead for Text<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.text.len() {
+        if self.at == self.utf8.len() {
             self.refill();
         }
-        Ok(&self.text[self.at..])
+        Ok(&self.utf8[self.at..])
     }
 
     fn consume(&mut self, amount: usize) {
-        self.at = (self.at + amount).min(self.text.len());
+        self.at = (self.at + amount).min(self.utf8.len());
     }
 }
 

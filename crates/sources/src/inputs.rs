@@ -238,7 +238,7 @@ impl Walk<'_> {
         }
         // What a folder holds beside files may block for ever; what the user names is wanted.
         if depth > 0 && !metadata.is_file() {
-            return self.once(&name, Outcome::Unrecognised { reason: "not a file".to_owned() });
+            return self.once(&name, &Outcome::Unrecognised { reason: "not a file".to_owned() });
         }
         match File::open(path) {
             Ok(file) if metadata.is_file() => self.file(&name, file, metadata.len()),
@@ -255,7 +255,7 @@ impl Walk<'_> {
             return self.failed(name, format!("folders nested deeper than {FOLDER_DEPTH_MAX}"));
         }
         match entries(path) {
-            Ok(entries) if entries.is_empty() => self.once(name, Outcome::Empty),
+            Ok(entries) if entries.is_empty() => self.once(name, &Outcome::Empty),
             Ok(entries) => entries.iter().try_for_each(|entry| self.path(entry, depth + 1, visited)),
             Err(error) => self.failed(name, format!("cannot read the folder: {error}")),
         }
@@ -284,12 +284,12 @@ impl Walk<'_> {
         if text.head(1).is_empty() {
             return match text.failure() {
                 Some(error) => self.failed(name, said(error)),
-                None => self.once(name, Outcome::Empty),
+                None => self.once(name, &Outcome::Empty),
             };
         }
         let source = match self.recognise(&text) {
             Ok(source) => source,
-            Err(outcome) => return self.once(name, outcome),
+            Err(outcome) => return self.once(name, &outcome),
         };
         self.begin(name, Some(source.meta().name))?;
         let mut out = Counting { walk: self, name, in_intake: Cell::new(false), rows: 0, rejected: 0 };
@@ -358,13 +358,13 @@ impl Walk<'_> {
     }
 
     /// An input that is over before it began.
-    fn once(&mut self, name: &str, outcome: Outcome) -> Result<(), Stop> {
+    fn once(&mut self, name: &str, outcome: &Outcome) -> Result<(), Stop> {
         self.begin(name, None)?;
-        self.end(&outcome)
+        self.end(outcome)
     }
 
     fn failed(&mut self, name: &str, reason: String) -> Result<(), Stop> {
-        self.once(name, Outcome::Failed { reason })
+        self.once(name, &Outcome::Failed { reason })
     }
 }
 
@@ -581,14 +581,18 @@ mod tests {
         header.extend(number(0));
         header.extend(number(members.len()));
         header.push(0x09);
-        members.iter().for_each(|(_, bytes)| header.extend(number(bytes.len())));
+        for (_, bytes) in members {
+            header.extend(number(bytes.len()));
+        }
         header.extend([0x00, 0x07, 0x0B]);
         header.extend(number(members.len()));
         header.push(0x00);
         // One coder with a one-byte id: copy.
-        members.iter().for_each(|_| header.extend([0x01, 0x01, 0x00]));
+        header.extend([0x01, 0x01, 0x00].repeat(members.len()));
         header.push(0x0C);
-        members.iter().for_each(|(_, bytes)| header.extend(number(bytes.len())));
+        for (_, bytes) in members {
+            header.extend(number(bytes.len()));
+        }
         header.extend([0x00, 0x08, 0x00, 0x00, 0x05]);
         header.extend(number(members.len()));
         let mut names = vec![0x00];
@@ -740,8 +744,8 @@ mod tests {
 
     #[test]
     fn truncated_streams_keep_what_could_be_read() {
-        let text: String = (0..20_000)
-            .map(|id| RECORD.replace("\"1\"", &format!("\"{}\"", blake3::hash(&[id as u8, (id / 256) as u8]))) + "\n")
+        let text: String = (0..20_000_u32)
+            .map(|id| RECORD.replace("\"1\"", &format!("\"{}\"", blake3::hash(&id.to_le_bytes()))) + "\n")
             .collect();
         for bytes in [gzipped(text.as_bytes()), zstandard(text.as_bytes())] {
             let log = log(&bytes[..bytes.len() / 2]);

@@ -17,13 +17,13 @@ fn data() -> Option<PathBuf> {
     }
     let message = "SKIPPED: no real data beside the workspace (../shared/data/mailbox): real exports were NOT read\n";
     // Captured output is shown only for failures; this must be seen.
-    std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).unwrap();
+    std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).expect("standard error is there");
     None
 }
 
 fn read(path: PathBuf) -> Collect {
     let mut collect = Collect::default();
-    read_paths(&[path], &Options::default(), &(), &mut collect).unwrap();
+    read_paths(&[path], &Options::default(), &(), &mut collect).expect("nothing stops the reading");
     collect
 }
 

@@ -534,7 +534,8 @@ mod tests {
         assert_eq!(partial.noted(), ["result-count expected=9 highest=7 rows=2"]);
         let session = read(&format!("{header}{}", row(50_000, 50_000)));
         assert_eq!(session.noted(), ["row-cap rows=1"]);
-        let many: String = (0..5_000).map(|id| format!("{{\"CreationTime\":\"2024-01-01T01:00:00\",\"Id\":\"{id}\",\"Operation\":\"Send\",\"UserId\":\"a\"}}\n")).collect();
+        let many: Vec<String> = (0..5_000).map(|id| RULE.replace("B6803747", &id.to_string())).collect();
+        let many = many.join("\n");
         assert_eq!(read(&many).noted(), ["row-cap rows=5000"]);
     }
 

@@ -118,7 +118,7 @@ impl Walk<'_> {
         match kind {
             Container::None => self.text(name, &mut whole),
             Container::Other(what) => {
-                self.once(name, Outcome::Unrecognised { reason: format!("{what}, which is not read") })
+                self.once(name, &Outcome::Unrecognised { reason: format!("{what}, which is not read") })
             }
             Container::Gzip => {
                 let inner = MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, whole));
@@ -171,10 +171,10 @@ impl Walk<'_> {
         // A document of Office is a zip archive of XML: nothing that its members could be recognised as.
         if archive.index_for_name("[Content_Types].xml").is_some() {
             let reason = "an Office document: save it as CSV".to_owned();
-            return self.once(name, Outcome::Unrecognised { reason });
+            return self.once(name, &Outcome::Unrecognised { reason });
         }
         if archive.is_empty() {
-            return self.once(name, Outcome::Empty);
+            return self.once(name, &Outcome::Empty);
         }
         for index in 0..archive.len().min(self.options.archive_entries_max) {
             let member = archive.name_for_index(index).and_then(Result::ok).map(std::borrow::Cow::into_owned);
@@ -224,7 +224,7 @@ impl Walk<'_> {
                 Ok(None) | Err(_) => break,
             }
         }
-        self.once(name, broken(self.totals.rows - rows_before, reason))
+        self.once(name, &broken(self.totals.rows - rows_before, reason))
     }
 
     fn seven(&mut self, name: &str, input: &mut dyn ReadSeek, budget: &Budget, depth: u32) -> Result<(), Stop> {
@@ -259,8 +259,8 @@ impl Walk<'_> {
             return Err(stop);
         }
         match result {
-            Err(error) => self.once(name, broken(self.totals.rows - rows_before, seven_said(&error))),
-            Ok(()) if members == 0 => self.once(name, Outcome::Empty),
+            Err(error) => self.once(name, &broken(self.totals.rows - rows_before, seven_said(&error))),
+            Ok(()) if members == 0 => self.once(name, &Outcome::Empty),
             Ok(()) if members > most => self.failed(name, format!("more than {most} members: the rest is left out")),
             Ok(()) => Ok(()),
         }

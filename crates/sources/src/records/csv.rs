@@ -200,7 +200,7 @@ impl<'e> Reader<'e> {
             self.state = State::Plain;
             let Some(line) = memchr(b'\n', &raw) else { return Ok(()) };
             if self.rereads == REREADS_MAX {
-                return Ok((self.each)(self.number + 1, Err(lost(&raw[line..]))).map_err(SourceError::from)?);
+                return (self.each)(self.number + 1, Err(lost(&raw[line..]))).map_err(SourceError::from);
             }
             self.rereads += 1;
             self.take(&raw[line + 1..])?;

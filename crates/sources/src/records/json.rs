@@ -537,9 +537,7 @@ impl<'a> Envelope<'a> {
 }
 
 fn original(text: &str) -> Option<String> {
-    if memmem::find(text.as_bytes(), b"original\":\"").is_none() {
-        return None;
-    }
+    memmem::find(text.as_bytes(), b"original\":\"")?;
     serde_json::from_str::<Envelope<'_>>(text).ok()?.original().map(Cow::into_owned)
 }
 

@@ -328,7 +328,7 @@ fn date_part(text: &str) -> Option<([i64; 3], char, &str)> {
         if index < 2 {
             let between = rest.chars().next().filter(|c| matches!(c, '/' | '.' | '-' | ' ') || is_date_word(*c))?;
             separator = between;
-            rest = rest.trim_start_matches(|c: char| c == between || c == ' ');
+            rest = rest.trim_start_matches([between, ' ']);
         }
     }
     let rest = rest.strip_prefix(|c: char| c == '.' || is_date_word(c)).unwrap_or(rest);

@@ -174,7 +174,7 @@ fn entity_of(noun: &str) -> &str {
 
 /// Ids and distinguished names: nothing a person would call a mailbox.
 fn is_opaque(identity: &str) -> bool {
-    is_guid(identity) || identity.contains("/") || identity.starts_with("CN=")
+    is_guid(identity) || identity.contains('/') || identity.starts_with("CN=")
 }
 
 /// The last part of a path (`.../contoso.example/Name`, `mailbox\rule`).
@@ -415,10 +415,13 @@ fn classes(operation: &str, kind: Kind, entity: Option<&str>) -> (u32, u8) {
     let begins = |verbs: &[&str]| verbs.iter().any(|verb| lower.starts_with(verb));
     let adds = begins(&["add", "new-", "grant", "install", "create"]);
     let removes = begins(&["remove", "delete", "revoke", "uninstall", "clear", "hard delete"]);
-    if kind == Kind::Directory && entity == Some("User") && !lower.contains("role") && !lower.contains("group") {
-        if let Some(activity) = account_activity(&lower) {
-            return (3001, activity);
-        }
+    let is_account = kind == Kind::Directory && entity == Some("User");
+    if is_account
+        && !lower.contains("role")
+        && !lower.contains("group")
+        && let Some(activity) = account_activity(&lower)
+    {
+        return (3001, activity);
     }
     let is_membership = lower.contains("member") || lower == "addedtogroup" || lower == "removedfromgroup";
     if is_membership && (lower.contains("group")) && !lower.contains("role") {

@@ -229,7 +229,7 @@ fn fold(key: &str) -> String {
     let key = key.to_lowercase();
     let key = key.trim_end_matches("[utc]").trim();
     // `_raw` and `_time` are Splunk's own and not a `raw` of the record.
-    if key.starts_with("_") { key.to_owned() } else { key.replace(['_', ' '], "") }
+    if key.starts_with('_') { key.to_owned() } else { key.replace(['_', ' '], "") }
 }
 
 /// A change of one property.

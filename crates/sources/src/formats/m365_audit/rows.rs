@@ -119,23 +119,24 @@ fn common(audit: &Audit<'_>, is_sign_in: bool, operation: &str, record: u64) -> 
     }
 }
 
+/// Properties that depend on who exported, not on what happened.
+const EXPORTER: [Field; 8] = [
+    Field::ResultIndex,
+    Field::ResultCount,
+    Field::CreationDate,
+    Field::CreatedDateTime,
+    Field::CreationTime,
+    Field::StartTime,
+    Field::Raw,
+    Field::SplunkTime,
+];
+
 /// The record's identity: its own id, else a hash over what every exporter keeps.
 fn uid(audit: &Audit<'_>) -> Uid {
     const SPACE: &[u8] = b"m365-audit";
     if let Some(id) = audit.get(Field::Id).or_else(|| audit.get(Field::Identity)) {
         return Uid::of(&[SPACE, id.to_lowercase().as_bytes()]);
     }
-    // These depend on who exported, not on what happened.
-    const EXPORTER: [Field; 8] = [
-        Field::ResultIndex,
-        Field::ResultCount,
-        Field::CreationDate,
-        Field::CreatedDateTime,
-        Field::CreationTime,
-        Field::StartTime,
-        Field::Raw,
-        Field::SplunkTime,
-    ];
     let time = own_time(audit).map_or(0, |(time, _)| time.as_micros()).to_le_bytes();
     let mut parts: Vec<&[u8]> = vec![SPACE, b"content", &time];
     if own_time(audit).is_none() {

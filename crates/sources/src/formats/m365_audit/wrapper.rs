@@ -185,10 +185,13 @@ fn compact(text: &str) -> String {
     compact
 }
 
+/// Undoes one way of writing text inside text.
+type Plain = fn(&str) -> Cow<'_, str>;
+
 /// The JSON record in a text that may hold it plainly, with doubled quotes (a line of CSV) or escaped (a member of
 /// another JSON), and may be cut off. `true` when it is whole.
 fn record_in(text: &str) -> Option<(String, bool)> {
-    let forms: [(&str, fn(&str) -> Cow<'_, str>); 3] = [
+    let forms: [(&str, Plain); 3] = [
         ("{\\\"", |text| Cow::Owned(text.replace("\\\\", "\u{1}").replace("\\\"", "\"").replace('\u{1}', "\\"))),
         ("{\"\"", |text| Cow::Owned(text.replace("\"\"", "\""))),
         ("{\"", |text| Cow::Borrowed(text)),
