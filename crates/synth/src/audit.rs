@@ -57,7 +57,7 @@ pub(crate) struct MessageId(pub(crate) u64);
 
 impl Piece for MessageId {
     fn put(&self, out: &mut Vec<u8>) {
-        fill(out, r#"<TY%@TYAPR01MB4821.%>"#, &[&Hex(self.0), &HOST]);
+        fill(out, "<TY%@TYAPR01MB4821.%>", &[&Hex(self.0), &HOST]);
     }
 }
 
@@ -336,7 +336,7 @@ impl Record<'_> {
             fill(
                 self.out,
                 r#"%{"Name":"%","Value":"%"}"#,
-                &[&(if position == 0 { "" } else { "," }), &*name, &Escaped(value)],
+                &[&(if position == 0 { "" } else { "," }), name, &Escaped(value)],
             );
         }
         put!(self.out, "]");
@@ -367,7 +367,7 @@ impl Record<'_> {
             fill(
                 self.out,
                 r#"%{"Name":"%","NewValue":"%","OldValue":"%"}"#,
-                &[&(if position == 0 { "" } else { "," }), &*name, &Escaped(new), &Escaped(old)],
+                &[&(if position == 0 { "" } else { "," }), name, &Escaped(new), &Escaped(old)],
             );
         }
         let actor = text_of(&Id(person.id));

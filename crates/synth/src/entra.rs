@@ -163,7 +163,7 @@ pub(crate) fn directory_audit(company: &Company, event: &Event, change: &Directo
     }
     fill(out, r#","groupType":null,"modifiedProperties":["#, &[]);
     for (position, (name, old, new)) in change.modified.iter().enumerate() {
-        fill(out, r#"%{"displayName":"%","oldValue":"#, &[&(if position == 0 { "" } else { "," }), &*name]);
+        fill(out, r#"%{"displayName":"%","oldValue":"#, &[&(if position == 0 { "" } else { "," }), name]);
         nested(old, out);
         fill(out, r#","newValue":"#, &[]);
         nested(new, out);

@@ -131,6 +131,15 @@ impl<'a> Sink<'a> {
     /// Creates the files. With `is_padded`, the whole audit log goes into one CSV file.
     pub(crate) fn create(company: &'a Company, folder: &Path, is_padded: bool) -> Result<Self, SynthError> {
         let part = |tenths: u32| company.midnight(company.days * tenths / 10);
+        if is_padded {
+            // A plan without padding may have written here before.
+            match std::fs::remove_file(folder.join(AUDIT_JSON)) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(SynthError::Write { path: folder.join(AUDIT_JSON), source });
+                }
+                _ => {}
+            }
+        }
         let mut sink = Self {
             company,
             audit_csv: Output::create(folder, AUDIT_CSV)?,

@@ -20,7 +20,10 @@ struct Made {
 }
 
 fn make(plan: &Plan) -> Made {
-    let folder = tempfile::tempdir().unwrap();
+    make_in(tempfile::tempdir().unwrap(), plan)
+}
+
+fn make_in(folder: tempfile::TempDir, plan: &Plan) -> Made {
     let summary = write(plan, folder.path(), &()).unwrap();
     let truth = serde_json::from_slice(&std::fs::read(&summary.truth).unwrap()).unwrap();
     Made { evidence: summary.evidence.clone(), _folder: folder, summary, truth }
@@ -186,10 +189,13 @@ fn nobody_else_travels_impossibly() {
 #[test]
 fn padding_reaches_the_size_asked_for() {
     let wanted = 6_000_000;
-    let made = make(&Plan { users: 20, days: 4, takeovers: vec![], pad_bytes: Some(wanted), ..Plan::default() });
+    let small = Plan { users: 20, days: 4, takeovers: vec![], ..Plan::default() };
+    let folder = tempfile::tempdir().unwrap();
+    write(&small, folder.path(), &()).unwrap();
+    let made = make_in(folder, &Plan { pad_bytes: Some(wanted), ..small });
     let bytes = made.summary.bytes();
     assert!(bytes >= wanted && bytes < wanted * 115 / 100, "{bytes} bytes");
-    assert!(!made.evidence.join(AUDIT_JSON).exists());
+    assert!(!made.evidence.join(AUDIT_JSON).exists(), "nothing is left of the plan before");
     let largest = made.summary.files.iter().max_by_key(|file| file.bytes).unwrap();
     assert_eq!(largest.name, AUDIT_CSV);
     let audit = rows(&text(&made.evidence.join(AUDIT_CSV)));
