@@ -76,6 +76,21 @@ impl Budget {
         Bounded { inner, budget: self.clone() }
     }
 
+    /// What came out so far, bytes.
+    pub fn spent_bytes(&self) -> u64 {
+        self.out_bytes.get()
+    }
+
+    /// Whether a limit was reached.
+    pub fn is_spent(&self) -> bool {
+        self.spend(0).is_err()
+    }
+
+    /// Forgets what came out since `spent_bytes`: a member that was refused must not refuse those after it.
+    pub fn forgive(&self, spent_bytes: u64) {
+        self.out_bytes.set(spent_bytes);
+    }
+
     fn spend(&self, bytes: u64) -> io::Result<()> {
         let out = self.out_bytes.get().saturating_add(bytes);
         self.out_bytes.set(out);
@@ -162,6 +177,15 @@ mod tests {
         let mut bomb = budget.bounded(io::repeat(b'0'));
         let error = io::copy(&mut bomb, &mut io::sink()).unwrap_err();
         assert_eq!(Bound::of(&error), Some(&Bound::Ratio { ratio: 100 }));
+    }
+
+    #[test]
+    fn what_was_refused_can_be_forgiven() {
+        let budget = Budget::new(100, 1_000, u64::MAX);
+        let before = budget.spent_bytes();
+        assert!(io::copy(&mut budget.bounded(io::repeat(b'0')), &mut io::sink()).is_err() && budget.is_spent());
+        budget.forgive(before);
+        assert!(!budget.is_spent());
     }
 
     #[test]

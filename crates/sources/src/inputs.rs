@@ -690,9 +690,13 @@ mod tests {
     fn a_zip_bomb_is_refused_and_the_rest_goes_on() {
         let options = Options { ratio_max: 50, ratio_slack_bytes: 1 << 20, ..Options::default() };
         let spaces = vec![b' '; 32 << 20];
-        let bomb = zipped(&[("bomb.json", &[RECORD.as_bytes(), &spaces].concat())]);
-        let log = log_with(&bomb, &options);
-        assert!(log.contains("decompression bomb"), "{log}");
+        let bomb = [RECORD.as_bytes(), &spaces].concat();
+        let log = log_with(&zipped(&[("a", &bomb), ("b", RECORD.as_bytes())]), &options);
+        assert!(log.contains("Partial { reason: \"refused as a decompression bomb"), "{log}");
+        assert!(log.contains("1 rows of in!b\n  Read"), "{log}");
+        let bombs = log_with(&zipped(&[("a", &bomb), ("b", &bomb), ("c", &bomb), ("d", &bomb)]), &options);
+        assert!(bombs.contains("in!c") && !bombs.contains("in!d"), "{bombs}");
+        assert!(bombs.contains("the rest is left out"), "{bombs}");
         let gz = log_with(&gzipped(&[RECORD.as_bytes(), &spaces].concat()), &options);
         assert!(gz.contains("1 rows") && gz.contains("Partial") && gz.contains("decompression bomb"), "{gz}");
         assert!(!log_with(&gzipped(&vec![b' '; 1 << 20]), &options).contains("bomb"));

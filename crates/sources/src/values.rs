@@ -16,7 +16,10 @@ pub use json::{Json, Pairs, Text, json_object, json_text, parameters};
 
 /// Text without the blanks around it; `None` for what exporters write for nothing.
 pub fn text(text: &str) -> Option<&str> {
-    let trimmed = text.trim();
+    // The usual case has nothing to trim, and this is asked for every value of every record.
+    let is_plain = text.as_bytes().first().is_some_and(u8::is_ascii_graphic)
+        && text.as_bytes().last().is_some_and(u8::is_ascii_graphic);
+    let trimmed = if is_plain { text } else { text.trim() };
     let is_nothing = trimmed.is_empty()
         || matches!(trimmed, "null" | "<null>" | "NULL" | "$null" | "N/A" | "n/a" | "None" | "-")
         // What ConvertTo-Csv and ConvertTo-Json write for a nested value that they do not follow.
@@ -26,7 +29,10 @@ pub fn text(text: &str) -> Option<&str> {
 
 /// Whether an exporter replaced a nested value by the name of its type: the value is lost.
 pub fn is_lost(text: &str) -> bool {
-    let text = text.trim();
+    let text = text.trim_ascii();
+    if !text.starts_with("System.") {
+        return false;
+    }
     matches!(text, "System.Object" | "System.Object[]" | "System.Collections.Hashtable")
         || text.starts_with("System.Collections.Generic.")
         || text.starts_with("System.Management.Automation.")

@@ -18,6 +18,8 @@ const BUFFER_BYTES: usize = 128 << 10;
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 /// Memory for the dictionary of a 7z archive, KiB: the largest preset of 7-Zip ("ultra") needs 64 MiB.
 const SEVEN_MEMORY_KIB_MAX: usize = 512 << 10;
+/// Members that may turn out to be bombs before the rest of their archive is left out.
+const BOMBS_MAX: u32 = 3;
 /// Characters of a member's name that are shown.
 const NAME_CHARS_MAX: usize = 300;
 
@@ -176,6 +178,7 @@ impl Walk<'_> {
         if archive.is_empty() {
             return self.once(name, &Outcome::Empty);
         }
+        let mut bombs = 0;
         for index in 0..archive.len().min(self.options.archive_entries_max) {
             let member = archive.name_for_index(index).and_then(Result::ok).map(std::borrow::Cow::into_owned);
             let member = member.unwrap_or_else(|| format!("member {}", index + 1));
@@ -189,7 +192,15 @@ impl Walk<'_> {
             if file.is_dir() || is_junk_path(&member) {
                 continue;
             }
+            let before = budget.spent_bytes();
             self.unseekable(&shown(name, &member), &mut budget.bounded(&mut file), budget, depth + 1)?;
+            if budget.is_spent() {
+                bombs += 1;
+                if bombs == BOMBS_MAX {
+                    return self.failed(name, "decompression bombs in it: the rest is left out".to_owned());
+                }
+                budget.forgive(before);
+            }
         }
         if archive.len() > self.options.archive_entries_max {
             return self
@@ -247,13 +258,20 @@ impl Walk<'_> {
                 return Ok(EntryDecision::Stop);
             }
             let shown = shown(name, entry.name());
-            match self.unseekable(&shown, &mut budget.bounded(reader), budget, depth + 1) {
-                Ok(()) => Ok(EntryDecision::Continue),
-                Err(stop) => {
-                    stopped = Some(stop);
-                    Ok(EntryDecision::Stop)
-                }
+            let before = budget.spent_bytes();
+            let mut bounded = budget.bounded(reader);
+            if let Err(stop) = self.unseekable(&shown, &mut bounded, budget, depth + 1) {
+                stopped = Some(stop);
+                return Ok(EntryDecision::Stop);
             }
+            // What was not read has to be unpacked all the same before the next member, but not without a limit. An
+            // error in it is met again by the archive's own reader.
+            let _rest = io::copy(&mut bounded, &mut io::sink());
+            if budget.is_spent() {
+                budget.forgive(before);
+                return Ok(EntryDecision::SkipBlock);
+            }
+            Ok(EntryDecision::Continue)
         });
         if let Some(stop) = stopped {
             return Err(stop);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, BufRead};
+use std::sync::LazyLock;
 
 use matagi_model::{SourceError, Stop};
 use memchr::{memchr2, memchr3, memmem};
@@ -537,7 +538,8 @@ impl<'a> Envelope<'a> {
 }
 
 fn original(text: &str) -> Option<String> {
-    memmem::find(text.as_bytes(), b"original\":\"")?;
+    static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"original\":\""));
+    MARK.find(text.as_bytes())?;
     serde_json::from_str::<Envelope<'_>>(text).ok()?.original().map(Cow::into_owned)
 }
 

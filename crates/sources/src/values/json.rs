@@ -382,18 +382,27 @@ fn argument(token: &str) -> Cow<'_, str> {
 /// A JSON object of text from names and values, in their order; `None` without any. Of equal names the first stands.
 pub fn json_object<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Option<String> {
     let mut json = Vec::new();
-    let mut names: HashSet<String> = HashSet::new();
+    // The few names of most records are compared one by one; many need a set.
+    const COMPARED_MAX: usize = 32;
+    let (mut names, mut seen): (Vec<N>, HashSet<String>) = (Vec::new(), HashSet::new());
     for (name, value) in pairs {
-        let (name, value) = (name.as_ref(), value.as_ref());
-        if names.contains(name) {
+        let is_new = if names.len() < COMPARED_MAX {
+            names.iter().all(|known| known.as_ref() != name.as_ref())
+        } else {
+            if seen.is_empty() {
+                seen.extend(names.iter().map(|known| known.as_ref().to_owned()));
+            }
+            seen.insert(name.as_ref().to_owned())
+        };
+        if !is_new {
             continue;
         }
         json.push(if names.is_empty() { b'{' } else { b',' });
         // Writing text to memory cannot fail.
-        let _written = serde_json::to_writer(&mut json, name);
+        let _written = serde_json::to_writer(&mut json, name.as_ref());
         json.push(b':');
-        let _written = serde_json::to_writer(&mut json, value);
-        names.insert(name.to_owned());
+        let _written = serde_json::to_writer(&mut json, value.as_ref());
+        names.push(name);
     }
     if names.is_empty() {
         return None;

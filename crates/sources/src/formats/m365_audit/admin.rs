@@ -143,8 +143,9 @@ fn parameters<'a>(audit: &'a Audit<'_>) -> std::borrow::Cow<'a, Pairs<'a>> {
 
 /// What a cmdlet's noun is about.
 fn entity_of(noun: &str) -> &str {
-    const BY_PART: [(&str, &str); 24] = [
+    const BY_PART: [(&str, &str); 25] = [
         ("InboxRule", "Inbox Rule"),
+        ("SweepRule", "Inbox Rule"),
         ("TransportRule", "Transport Rule"),
         ("JournalRule", "Journal Rule"),
         ("MailboxSearch", "Search"),

@@ -18,7 +18,8 @@ pub(super) struct Messages {
     pub subject: Option<String>,
     /// Messages named, with or without an InternetMessageId.
     pub items: u64,
-    seen: HashSet<String>,
+    seen_folders: HashSet<String>,
+    seen_ids: HashSet<String>,
 }
 
 impl Messages {
@@ -30,16 +31,28 @@ impl Messages {
     }
 
     fn folder(&mut self, path: &str) {
-        // The few folders of a record do not need a set.
-        if !self.folders.iter().any(|known| known == path) {
-            self.folders.push(path.to_owned());
-        }
+        add(&mut self.folders, &mut self.seen_folders, path);
     }
 
     fn message(&mut self, id: &str) {
-        if self.seen.insert(id.to_owned()) {
-            self.ids.push(id.to_owned());
+        add(&mut self.ids, &mut self.seen_ids, id);
+    }
+}
+
+/// Adds a text that is not there yet. The few of most records are compared one by one; many need a set.
+fn add(list: &mut Vec<String>, seen: &mut HashSet<String>, text: &str) {
+    const COMPARED_MAX: usize = 32;
+    if list.len() < COMPARED_MAX {
+        if !list.iter().any(|known| known == text) {
+            list.push(text.to_owned());
         }
+        return;
+    }
+    if seen.is_empty() {
+        seen.extend(list.iter().cloned());
+    }
+    if seen.insert(text.to_owned()) {
+        list.push(text.to_owned());
     }
 }
 
