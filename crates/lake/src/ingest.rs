@@ -11,7 +11,7 @@ use matagi_model::{EventBatch, Note, Reject, Table, Time, Uid};
 use crate::catalog::{Catalog, Commit, DATA_FOLDER, DataFile};
 use crate::lake::SCRATCH_FOLDER;
 use crate::lock::WriterLock;
-use crate::parquet_file::UNFINISHED;
+use crate::parquet_file::{UNFINISHED, partition_day};
 use crate::seen::{Seen, UIDS_MAX};
 use crate::writer::{Job, Kept, Layouts, Writer, Written};
 use crate::{Acknowledged, LakeError, SourceSummary, compact, query};
@@ -21,6 +21,9 @@ const BUFFER_BYTES_MAX: usize = 48 << 20;
 
 /// Refused records of one input that are kept with their reason; those beyond are only counted.
 const REJECTS_KEPT_MAX: u64 = 10_000;
+
+/// Bytes of a reason that are kept.
+const REASON_BYTES_MAX: usize = 1024;
 
 /// Refused records and facts that wait for the next commit: more of them cause one.
 const REMARKS_MAX: usize = 20_000;
@@ -159,10 +162,11 @@ impl Ingest {
     }
 
     /// Takes a refused record of the current input.
-    pub fn reject(&mut self, reject: Reject) {
+    pub fn reject(&mut self, mut reject: Reject) {
         let Some(current) = &mut self.current else { return };
         current.summary.rejected += 1;
         if current.summary.rejected <= REJECTS_KEPT_MAX {
+            reject.reason.truncate(reject.reason.floor_char_boundary(REASON_BYTES_MAX));
             self.job.commit.rejects.push((current.summary.id, reject));
         }
     }
@@ -219,7 +223,10 @@ impl Ingest {
             self.end("interrupted", None)?;
         }
         let acknowledged = self.flush()?;
-        compact::run(&self.dir, &mut self.catalog, &self.layouts)?;
+        if let Err(error) = compact::run(&self.dir, &mut self.catalog, &self.layouts) {
+            // Every row is safe and readable as it lies; the next ingest tries again.
+            tracing::warn!(error = &error as &dyn std::error::Error, "small files were not merged");
+        }
         Ok(acknowledged)
     }
 
@@ -290,7 +297,7 @@ fn identities(
             let what = format!("row {row} has no event_uid");
             return Err(LakeError::Shape { table: batch.table.name(), what });
         }
-        let (rows, uids) = days.entry(time.day()).or_default();
+        let (rows, uids) = days.entry(partition_day(time)).or_default();
         rows.push(row);
         uids.push(uid);
         if time.is_known() {

@@ -55,9 +55,8 @@ impl Lake {
             .prefix("matagi-")
             .tempdir()
             .map_err(|source| LakeError::Open { path: std::env::temp_dir(), source })?;
-        let mut lake = Self::create(dir.path())?;
-        lake._temporary = Some(dir);
-        Ok(lake)
+        let lake = Self::create(dir.path())?;
+        Ok(Self { _temporary: Some(dir), ..lake })
     }
 
     /// Folder of the lake.

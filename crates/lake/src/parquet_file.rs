@@ -15,7 +15,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, Encoding, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::statistics::Statistics;
 use parquet::schema::types::ColumnPath;
@@ -59,13 +59,24 @@ pub(crate) struct Target<'a> {
     pub day: i32,
 }
 
-/// `2024-01-31`, or the bare number for a day that no calendar has.
-pub(crate) fn day_name(day: i32) -> String {
+/// First and last day with a partition of its own, 1990-01-01 and 2100-01-01. Hostile or broken evidence may name any of
+/// 200 million days; a file for each would be an attack on the disk.
+const DAYS: [i32; 2] = [7305, 47_482];
+
+/// The partition of an instant: its day; 1970-01-01 for what is unknown or earlier than evidence can be, 2100-01-01 for
+/// what is later.
+pub(crate) fn partition_day(time: Time) -> i32 {
+    let day = time.day();
+    if day < DAYS[0] { 0 } else { day.min(DAYS[1]) }
+}
+
+/// `2024-01-31`; `None` for a day that no calendar has.
+fn date(day: i64) -> Option<String> {
     if day == 0 {
-        return "1970-01-01".to_owned();
+        return Some("1970-01-01".to_owned());
     }
-    let text = Time(i64::from(day) * Time::DAY_US).to_string();
-    text.split_once('T').map_or_else(|| day.to_string(), |(date, _)| date.to_owned())
+    let text = Time(day.checked_mul(Time::DAY_US)?).to_string();
+    text.split_once('T').map(|(date, _)| date.to_owned())
 }
 
 fn properties(rows: usize) -> WriterProperties {
@@ -129,28 +140,25 @@ pub(crate) fn write(target: Target<'_>, batches: &[&EventBatch], order: &[RowAt]
     let digest = digest(target, batches, order);
     let scratch = target.dir.join(SCRATCH_FOLDER).join(format!("{digest}{UNFINISHED}"));
     let result = write_scratch(target, batches, order, &scratch).and_then(|metadata| {
-        let path = format!("day={}/{digest}.parquet", day_name(target.day));
+        let day = date(i64::from(target.day)).expect("a partition is a day between 1970 and 2100");
+        let path = format!("day={day}/{digest}.parquet");
         let place = target.dir.join(DATA_FOLDER).join(target.table.name()).join(&path);
         let footer_bytes = footer_bytes(&scratch).map_err(write_error(&scratch))?;
         let bytes = fs::metadata(&scratch).map_err(write_error(&scratch))?.len();
         publish(&scratch, &place)?;
-        Ok(describe(
-            target,
-            batches,
-            order,
-            NewFile {
-                table: target.table,
-                table_id: target.layout.table_id,
-                day: target.day,
-                path,
-                rows: order.len() as u64,
-                bytes,
-                footer_bytes,
-                first_time_us: i64::MAX,
-                last_time_us: i64::MIN,
-                stats: column_stats(&metadata),
-            },
-        ))
+        let (first_time_us, last_time_us) = time_range(batches, order);
+        Ok(NewFile {
+            table: target.table,
+            table_id: target.layout.table_id,
+            day: target.day,
+            path,
+            rows: order.len() as u64,
+            bytes,
+            footer_bytes,
+            first_time_us,
+            last_time_us,
+            stats: column_stats(&metadata),
+        })
     });
     if result.is_err() {
         // Give the room back at once; were this to fail too, the next writer removes it.
@@ -166,14 +174,11 @@ fn digest(target: Target<'_>, batches: &[&EventBatch], order: &[RowAt]) -> Strin
     Uid::of(&[target.table.name().as_bytes(), &target.day.to_le_bytes(), &content]).to_string()
 }
 
-fn describe(_: Target<'_>, batches: &[&EventBatch], order: &[RowAt], mut file: NewFile) -> NewFile {
+/// Earliest and latest time, microseconds.
+fn time_range(batches: &[&EventBatch], order: &[RowAt]) -> (i64, i64) {
     let views: Vec<_> = batches.iter().map(|batch| batch.common()).collect();
-    for &(batch, row) in order {
-        let time_us = views[batch].time.get(row).0;
-        file.first_time_us = file.first_time_us.min(time_us);
-        file.last_time_us = file.last_time_us.max(time_us);
-    }
-    file
+    let times = order.iter().map(|&(batch, row)| views[batch].time.get(row).0);
+    times.fold((i64::MAX, i64::MIN), |(first, last), time_us| (first.min(time_us), last.max(time_us)))
 }
 
 fn write_scratch(
@@ -235,15 +240,14 @@ fn column_stats(metadata: &ParquetMetaData) -> Vec<ColumnStats> {
                 Some(LogicalType::Integer(integer)) if !integer.is_signed => Kind::Unsigned,
                 _ => Kind::Other,
             };
-            let known: Vec<_> = chunks.iter().map(|chunk| chunk.statistics()).collect();
-            let nulls = known.iter().map(|stats| stats.and_then(Statistics::null_count_opt).unwrap_or(0)).sum::<u64>();
+            let nulls = chunks.iter().map(|chunk| nulls(chunk)).sum::<Option<i64>>();
             ColumnStats {
                 column_id: i64::from(if info.has_id() { info.id() } else { 0 }),
                 bytes: chunks.iter().map(|chunk| chunk.compressed_size()).sum(),
                 values: chunks.iter().map(|chunk| chunk.num_values()).sum(),
-                nulls: i64::try_from(nulls).unwrap_or(i64::MAX),
-                min: bound(&known, kind, false),
-                max: bound(&known, kind, true),
+                nulls,
+                min: bound(&chunks, kind, false),
+                max: bound(&chunks, kind, true),
             }
         })
         .collect()
@@ -259,12 +263,16 @@ enum Kind {
 /// A bound as a number and as DuckLake spells it; numbers order numbers, text orders the rest.
 type Bound = (i128, String);
 
+/// Nulls of a column chunk, if it counted them.
+fn nulls(chunk: &ColumnChunkMetaData) -> Option<i64> {
+    chunk.statistics().and_then(Statistics::null_count_opt).and_then(|nulls| i64::try_from(nulls).ok())
+}
+
 /// The smallest or largest value over all row groups, if every group knows its own exactly.
-fn bound(known: &[Option<&Statistics>], kind: Kind, largest: bool) -> Option<String> {
+fn bound(chunks: &[&ColumnChunkMetaData], kind: Kind, largest: bool) -> Option<String> {
     let mut best: Option<Bound> = None;
-    for stats in known {
-        let stats = (*stats)?;
-        let Some(here) = group_bound(stats, kind, largest)? else { continue };
+    for chunk in chunks.iter().filter(|chunk| nulls(chunk) != Some(chunk.num_values())) {
+        let here = group_bound(chunk.statistics()?, kind, largest)?;
         let better = best.as_ref().is_none_or(|best| if largest { here > *best } else { here < *best });
         if better {
             best = Some(here);
@@ -273,17 +281,16 @@ fn bound(known: &[Option<&Statistics>], kind: Kind, largest: bool) -> Option<Str
     best.map(|(_, text)| text)
 }
 
-/// The bound of one group: `None` unknown, `Some(None)` no values at all.
-fn group_bound(stats: &Statistics, kind: Kind, largest: bool) -> Option<Option<Bound>> {
-    let bytes = if largest { stats.max_bytes_opt() } else { stats.min_bytes_opt() };
+/// The bound of one group, if it is known exactly.
+fn group_bound(stats: &Statistics, kind: Kind, largest: bool) -> Option<Bound> {
+    let bytes = if largest { stats.max_bytes_opt() } else { stats.min_bytes_opt() }?;
     let is_exact = if largest { stats.max_is_exact() } else { stats.min_is_exact() };
-    let Some(bytes) = bytes else { return (!matches!(stats, Statistics::Boolean(_))).then_some(None) };
     let number = |width: usize| {
         let mut wide = [0; 8];
         wide[..width].copy_from_slice(bytes.get(..width)?);
         Some(wide)
     };
-    Some(Some(match (stats, kind) {
+    Some(match (stats, kind) {
         (Statistics::Int64(_), Kind::Time) => {
             let time_us = i64::from_le_bytes(number(8)?);
             (i128::from(time_us), timestamp(time_us)?)
@@ -301,14 +308,14 @@ fn group_bound(stats: &Statistics, kind: Kind, largest: bool) -> Option<Option<B
             (0, bytes.iter().map(|byte| format!("{byte:02X}")).collect())
         }
         _ => return None,
-    }))
+    })
 }
 
 /// As DuckDB spells instants; `None` for a year that it would read otherwise.
 fn timestamp(time_us: i64) -> Option<String> {
     let seconds = time_us.div_euclid(Time::SECOND_US);
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let date = day_name(i32::try_from(day).ok()?);
+    let date = date(day)?;
     (date.len() == 10).then(|| {
         let (hour, minute) = (second / 3600, second / 60 % 60);
         format!("{date} {hour:02}:{minute:02}:{:02}.{:06}+00", second % 60, time_us.rem_euclid(Time::SECOND_US))

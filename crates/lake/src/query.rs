@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -191,12 +192,18 @@ fn view_sql(table: Table) -> String {
     format!("CREATE VIEW {table}_v AS SELECT {} FROM {table}", columns.join(", "), table = table.name())
 }
 
+/// Whether a query may ask for the view of a table. Planning all of them for every query would be slow.
+fn may_need_view(sql: &str, table: Table) -> bool {
+    let sql = sql.to_lowercase();
+    let lists = ["show", "describe", "information_schema"].iter().any(|word| sql.contains(word));
+    lists || sql.contains(&format!("{}_v", table.name()))
+}
+
 impl Lake {
     /// Runs one SQL query. Tables are those of the model; `<table>_v` is the same with addresses and identities as
     /// text. Functions: those of DataFusion, and `ip`, `ip_text`, `cidr`, `uid`, `uid_text`.
     ///
-    /// Only reading is possible; anything else is [`LakeError::ReadOnly`]. It must not be called from a thread that
-    /// runs another async runtime's tasks (use that runtime's way to run what blocks).
+    /// Only reading is possible; anything else is [`LakeError::ReadOnly`].
     pub fn query(&self, sql: &str, limits: &QueryLimits) -> Result<QueryResult, LakeError> {
         let engine = self.engine()?;
         let catalog = self.catalog()?;
@@ -205,18 +212,32 @@ impl Lake {
             let provider = provider(table, &catalog.files(table)?).map_err(|error| explain(&error))?;
             context.register_table(table.name(), provider).map_err(|error| explain(&error))?;
         }
-        let work = async {
-            for table in Table::ALL.into_iter().filter(|table| sql.contains(&format!("{}_v", table.name()))) {
-                context.sql(&view_sql(table)).await?;
-            }
-            collect(&context, sql, limits).await
-        };
-        let outcome = engine.runtime().block_on(async { tokio::time::timeout(limits.time_max, work).await });
-        match outcome {
+        let (sql, limits) = (sql.to_owned(), *limits);
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        // Waiting outside of the engine: operators that do not yield would keep its own clock from running.
+        let task = engine.runtime().spawn(async move {
+            let result = answer_query(&context, &sql, &limits).await;
+            // Nobody listens any more when the time is over.
+            let _ = answer.send(result);
+        });
+        match answered.recv_timeout(limits.time_max) {
             Ok(result) => result.map_err(|error| explain(&error)),
-            Err(_) => Err(LakeError::Limit { limit: format!("{} s", limits.time_max.as_secs()) }),
+            Err(RecvTimeoutError::Timeout) => {
+                task.abort();
+                Err(LakeError::Limit { limit: format!("{} s", limits.time_max.as_secs_f64()) })
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(LakeError::Query { message: "the engine gave up on this query".to_owned() })
+            }
         }
     }
+}
+
+async fn answer_query(context: &SessionContext, sql: &str, limits: &QueryLimits) -> Result<QueryResult, DataFusionError> {
+    for table in Table::ALL.into_iter().filter(|table| may_need_view(sql, *table)) {
+        context.sql(&view_sql(table)).await?;
+    }
+    collect(context, sql, limits).await
 }
 
 async fn collect(context: &SessionContext, sql: &str, limits: &QueryLimits) -> Result<QueryResult, DataFusionError> {
@@ -267,7 +288,7 @@ fn explain_message(text: &str) -> LakeError {
     let text = first_line(text);
     let text = text
         .split_once(": ")
-        .filter(|(kind, _)| kind.ends_with("error") || kind.ends_with("Error"))
+        .filter(|(kind, _)| kind.starts_with("Error ") || kind.ends_with("rror"))
         .map_or(text, |(_, rest)| rest);
     for (kind, statement) in
         [("DDL", "CREATE or DROP"), ("DML", "INSERT, UPDATE, DELETE or COPY"), ("Statement", "SET")]

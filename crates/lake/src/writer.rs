@@ -10,7 +10,7 @@ use matagi_model::{EventBatch, Table};
 
 use crate::LakeError;
 use crate::catalog::{Catalog, Commit, TableLayout};
-use crate::parquet_file::{RowAt, Target, write};
+use crate::parquet_file::{RowAt, Target, partition_day, write};
 
 /// Rows of a batch that are new; the others stay behind.
 #[derive(Debug)]
@@ -148,12 +148,12 @@ fn write_job(dir: &Path, catalog: &mut Catalog, layouts: &Layouts, job: Job) -> 
     Ok(Written { rows, files, duplicates })
 }
 
-/// Rows by day, within a day by (user, time, identity): a user's day lies together.
+/// Rows by partition, within a day by (user, time, identity): a user's day lies together.
 pub(crate) fn by_day(batches: &[&EventBatch], rows: impl Iterator<Item = RowAt>) -> BTreeMap<i32, Vec<RowAt>> {
     let views: Vec<_> = batches.iter().map(|batch| batch.common()).collect();
     let mut days: BTreeMap<i32, Vec<RowAt>> = BTreeMap::new();
     for (batch, row) in rows {
-        days.entry(views[batch].time.get(row).day()).or_default().push((batch, row));
+        days.entry(partition_day(views[batch].time.get(row))).or_default().push((batch, row));
     }
     for order in days.values_mut() {
         order.sort_by(|&(batch, row), &(other_batch, other_row)| {

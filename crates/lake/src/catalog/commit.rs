@@ -233,7 +233,7 @@ fn put_file(transaction: &Transaction<'_>, snapshot: i64, file: &NewFile) -> rus
 
 fn retire(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
     let oldest: Option<i64> = transaction.query_row(
-        "SELECT max(snapshot_id) FROM ducklake_snapshot WHERE julianday(snapshot_time) < julianday('now', ?1)",
+        "SELECT max(snapshot_id) FROM ducklake_snapshot WHERE julianday(substr(snapshot_time, 1, 19)) < julianday('now', ?1)",
         [RETIRE_AFTER],
         |row| row.get(0),
     )?;
@@ -254,4 +254,80 @@ fn retire(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
         transaction.execute(sql, [oldest])?;
     }
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::DataFile;
+
+    fn file(name: &str) -> NewFile {
+        NewFile {
+            table: Table::Saas,
+            table_id: 3,
+            day: 19_783,
+            path: format!("day=2024-03-01/{name}.parquet"),
+            rows: 10,
+            bytes: 100,
+            footer_bytes: 20,
+            first_time_us: 1,
+            last_time_us: 2,
+            stats: vec![ColumnStats { column_id: 1, bytes: 5, values: 10, nulls: Some(0), min: None, max: None }],
+        }
+    }
+
+    fn catalog() -> (tempfile::TempDir, Catalog) {
+        let dir = tempfile::tempdir().unwrap();
+        Catalog::create(dir.path()).unwrap();
+        let mut catalog = Catalog::open(dir.path()).unwrap();
+        assert_eq!(catalog.prepare_writing().unwrap()[&Table::Saas].table_id, 3);
+        (dir, catalog)
+    }
+
+    fn number(catalog: &Catalog, sql: &str) -> i64 {
+        catalog.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    fn ids(catalog: &Catalog) -> Vec<i64> {
+        catalog.files(Table::Saas).unwrap().iter().map(|DataFile { id, .. }| *id).collect()
+    }
+
+    #[test]
+    fn a_merge_replaces_and_an_hour_later_the_old_files_are_nobodys() {
+        let (_dir, mut catalog) = catalog();
+        catalog.commit(&Commit { files: vec![file("a"), file("b")], ..Commit::default() }).unwrap();
+        catalog.commit(&Commit { files: vec![file("c")], replaced: vec![0, 1], ..Commit::default() }).unwrap();
+        assert_eq!(ids(&catalog), [2]);
+        assert_eq!(number(&catalog, "SELECT record_count FROM ducklake_table_stats WHERE table_id = 3"), 10);
+        assert_eq!(number(&catalog, "SELECT next_row_id FROM ducklake_table_stats WHERE table_id = 3"), 30);
+        assert_eq!(catalog.retire().unwrap(), [PathBuf::new(); 0], "somebody may still read them");
+        assert_eq!(catalog.named_files().unwrap().len(), 3);
+        let past = "UPDATE ducklake_snapshot SET snapshot_time = '2020-01-01 00:00:00.000+00'";
+        catalog.connection.execute(past, []).unwrap();
+        let retired = catalog.retire().unwrap();
+        assert_eq!(retired.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(ids(&catalog), [2]);
+        assert_eq!(number(&catalog, "SELECT count(*) FROM ducklake_snapshot"), 1);
+        assert_eq!(number(&catalog, "SELECT count(*) FROM ducklake_file_column_stats"), 1);
+    }
+
+    #[test]
+    fn a_commit_is_whole_or_not_at_all() {
+        let (_dir, mut catalog) = catalog();
+        catalog.connection.execute_batch("DROP TABLE matagi_note").unwrap();
+        let rejects = vec![(1, Reject { record: 1, reason: "x".into() })];
+        let commit = Commit { files: vec![file("a")], rejects, ..Commit::default() };
+        assert!(catalog.commit(&commit).is_err(), "the last statement fails");
+        assert_eq!(ids(&catalog), [0_i64; 0]);
+        assert_eq!(number(&catalog, "SELECT count(*) FROM matagi_reject"), 0);
+    }
+
+    #[test]
+    fn what_another_engine_deleted_is_not_shown_but_refused() {
+        let (_dir, mut catalog) = catalog();
+        catalog.commit(&Commit { files: vec![file("a")], ..Commit::default() }).unwrap();
+        let delete = "INSERT INTO ducklake_delete_file (delete_file_id, table_id, data_file_id) VALUES (9, 3, 0)";
+        catalog.connection.execute(delete, []).unwrap();
+        assert!(matches!(catalog.files(Table::Saas), Err(LakeError::Foreign { .. })));
+    }
 }

@@ -27,8 +27,8 @@ pub(crate) struct ColumnStats {
     pub bytes: i64,
     /// Values, nulls included.
     pub values: i64,
-    /// Nulls.
-    pub nulls: i64,
+    /// Nulls, where they were counted.
+    pub nulls: Option<i64>,
     /// Smallest value, where it is exact.
     pub min: Option<String>,
     /// Largest value, where it is exact.
