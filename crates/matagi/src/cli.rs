@@ -175,11 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn no_verb_hides_a_global_option() {
+        let command = Cli::command();
+        let globals: Vec<String> = command.get_arguments().map(|argument| argument.get_id().to_string()).collect();
+        let mut verbs: Vec<&clap::Command> = command.get_subcommands().collect();
+        while let Some(verb) = verbs.pop() {
+            verbs.extend(verb.get_subcommands());
+            for argument in verb.get_arguments() {
+                assert!(
+                    !globals.contains(&argument.get_id().to_string()),
+                    "{}: {}",
+                    verb.get_name(),
+                    argument.get_id()
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_verb_shows_two_real_examples() {
         for verb in Cli::command().get_subcommands() {
             let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.starts_with("Examples:"), "{}", verb.get_name());
-            assert!(help.matches("\n  matagi ").count() >= 2, "{}", verb.get_name());
+            let call = format!("matagi {}", verb.get_name());
+            assert!(help.lines().filter(|line| line.contains(&call)).count() >= 2, "{call}");
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn check(inputs: &Inputs) -> Result<(), CommandError> {
     for path in inputs.paths.iter().filter(|path| *path != "-") {
         fs::metadata(path).map_err(|source| CommandError::new(format!("cannot read {path}")).because(&source))?;
     }
-    if let Some(format) = inputs.format.as_deref().filter(|format| matagi_sources::named(format).is_none()) {
+    if let Some(format) = inputs.source_format.as_deref().filter(|format| matagi_sources::named(format).is_none()) {
         return Err(CommandError::new(format!("no format is called `{format}`"))
             .hint("`matagi sources formats` lists the formats that can be read"));
     }
@@ -50,7 +50,7 @@ pub(crate) fn check(inputs: &Inputs) -> Result<(), CommandError> {
 pub(crate) fn read(ui: &Ui, lake: &Lake, inputs: &Inputs, is_kept: bool) -> Result<Reading, CommandError> {
     let paths: Vec<PathBuf> = inputs.paths.iter().map(|path| path.clone().into()).collect();
     let meter = ui.meter(Unit::Bytes(inputs::total_bytes(&paths)));
-    let options = Options { format: inputs.format.clone(), ..Options::default() };
+    let options = Options { format: inputs.source_format.clone(), ..Options::default() };
     let mut bridge = Bridge {
         ui,
         meter: &meter,

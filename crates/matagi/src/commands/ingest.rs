@@ -29,8 +29,8 @@ pub(crate) struct Inputs {
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<Utf8PathBuf>,
     /// Take every input as this format (see `matagi sources formats`)
-    #[arg(long = "as", value_name = "FORMAT", requires = "paths")]
-    pub(crate) format: Option<String>,
+    #[arg(id = "as", long = "as", value_name = "FORMAT", requires = "paths")]
+    pub(crate) source_format: Option<String>,
     /// Exit 2 when any input could not be read to its end
     #[arg(long)]
     pub(crate) strict: bool,

@@ -126,9 +126,8 @@ fn audit_lines(records: std::ops::Range<u32>) -> String {
              \"Id\":\"00000000-0000-4000-8000-{number:012}\",\"Operation\":\"UserLoggedIn\",\
              \"OrganizationId\":\"11111111-2222-4333-8444-555555555555\",\"RecordType\":15,\"ResultStatus\":\"Success\",\
              \"UserKey\":\"anna\",\"UserType\":0,\"Version\":1,\"Workload\":\"AzureActiveDirectory\",\
-             \"ClientIP\":\"192.0.2.{}\",\"UserId\":\"anna@example.org\",\"ObjectId\":\"app\",\"ApplicationId\":\"app\",\
-             \"ErrorNumber\":\"0\"}}",
-            number % 4 + 1
+             \"ClientIP\":\"192.0.2.1\",\"UserId\":\"anna@example.org\",\"ObjectId\":\"app\",\"ApplicationId\":\"app\",\
+             \"ErrorNumber\":\"0\"}}"
         )
         .unwrap();
     }
