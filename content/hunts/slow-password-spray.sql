@@ -7,8 +7,8 @@ question.en = "Which addresses fail at many accounts, a few times each, within a
 question.ja = "1 日のうちに、多くのアカウントで少しずつ失敗しているアドレスはどれですか。"
 hypothesis.en = "Somebody tries a few common passwords on many accounts, slowly enough for every lock-out."
 hypothesis.ja = "何者かが、ロックアウトを避けながら、よくあるパスワードを多くのアカウントで少しずつ試しています。"
-method.en = "In windows of a day, taken at two offsets, counts the users with wrong passwords or unknown names by address, and shows the worst window. Addresses where most users succeed are left out."
-method.ja = "半日ずらした二通りの 1 日枠で、パスワード誤りまたは不明な名前のユーザー数をアドレスごとに数え、最悪の枠を示します。大半のユーザーが成功しているアドレスは除きます。"
+method.en = "In windows of a day, taken at two offsets, counts the users with wrong passwords or unknown names by address, and shows the worst window that lasted longer than an hour. Addresses where most users succeed are left out."
+method.ja = "半日ずらした二通りの 1 日枠で、パスワード誤りまたは不明な名前のユーザー数をアドレスごとに数え、1 時間を超えて続いた最悪の枠を示します。大半のユーザーが成功しているアドレスは除きます。"
 reading.en = "More users failing than succeeding from one address is a spray; a shared exit after a password change is not. Look at the users who succeeded from it first."
 reading.ja = "成功よりも失敗のユーザーが多ければスプレーです。パスワード変更直後の共有回線は別です。まず、そこから成功したユーザーを確認してください。"
 attack = ["T1110.003"]
@@ -40,6 +40,11 @@ name = "users_high"
 default = 10
 reason = "from ten users on it is high"
 
+[[parameters]]
+name = "spread_minutes_min"
+default = 60
+reason = "what is done within an hour is the fast spray, another finding"
+
 [[reasons]]
 code = "many-users-fail"
 en = "{users} users failed, {fails_per_user} tries each, {succeeded} users succeeded"
@@ -58,7 +63,8 @@ windows AS (
     SELECT src_ip, shift, bin,
         count(DISTINCT CASE WHEN is_wrong = 1 THEN user_name END) AS users,
         count(DISTINCT CASE WHEN status_id = 1 THEN user_name END) AS succeeded,
-        sum(is_wrong) AS fails
+        sum(is_wrong) AS fails,
+        date_part('epoch', max(CASE WHEN is_wrong = 1 THEN time END)) - date_part('epoch', min(CASE WHEN is_wrong = 1 THEN time END)) AS spread_seconds
     FROM shifted
     GROUP BY src_ip, shift, bin
 ),
@@ -67,6 +73,7 @@ ranked AS (
         row_number() OVER (PARTITION BY src_ip ORDER BY users DESC, shift, bin) AS worst
     FROM windows
     WHERE users >= {{users_min}} AND users > succeeded AND fails <= users * {{fails_per_user_max}}
+        AND spread_seconds > {{spread_minutes_min}} * 60
 ),
 numbered AS (
     SELECT shifted.*, ranked.users, ranked.succeeded, ranked.fails, ranked.fails_per_user,
