@@ -381,9 +381,9 @@ fn argument(token: &str) -> Cow<'_, str> {
 
 /// A JSON object of text from names and values, in their order; `None` without any. Of equal names the first stands.
 pub fn json_object<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Option<String> {
-    let mut json = Vec::new();
     // The few names of most records are compared one by one; many need a set.
     const COMPARED_MAX: usize = 32;
+    let mut json = Vec::new();
     let (mut names, mut seen): (Vec<N>, HashSet<String>) = (Vec::new(), HashSet::new());
     for (name, value) in pairs {
         let is_new = if names.len() < COMPARED_MAX {
