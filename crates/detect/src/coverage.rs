@@ -17,21 +17,7 @@ pub fn assess(scanner: &dyn Scanner, context: &Context) -> Result<Vec<Coverage>,
     let mut coverage = Vec::new();
     let mut counts: BTreeMap<Table, Seen> = BTreeMap::new();
     for table in Table::ALL {
-        let mut seen = Seen::default();
-        let mut columns = vec!["time", "src_country", "recovered"];
-        columns.extend((table == Table::Saas).then_some("is_throttled"));
-        scanner.scan(table, &columns, &mut |batch| {
-            let row = batch.common();
-            let throttled = batch.columns.column_by_name("is_throttled");
-            let throttled = <Option<bool> as matagi_model::columns::Cell>::view(throttled);
-            for index in 0..batch.rows() {
-                seen.row(row.time.get(index), row.src_country.get(index).is_some());
-                seen.throttled += u64::from(throttled.get(index) == Some(true));
-                seen.recovered += u64::from(row.recovered.get(index).is_some_and(|why| why != "time"));
-            }
-            Ok(())
-        })?;
-        counts.insert(table, seen);
+        counts.insert(table, seen(scanner, table)?);
     }
     let rows = |table: Table| counts[&table].rows;
     let operations = |names: &[&str]| names.iter().filter_map(|name| context.estate.operations.get(*name)).sum::<u64>();
@@ -89,6 +75,24 @@ pub fn assess(scanner: &dyn Scanner, context: &Context) -> Result<Vec<Coverage>,
         coverage.push(line("cold-start", CoverageState::Partial, [("days", days.to_string())]));
     }
     Ok(coverage)
+}
+
+fn seen(scanner: &dyn Scanner, table: Table) -> Result<Seen, ScanError> {
+    let mut seen = Seen::default();
+    let mut columns = vec!["time", "src_country", "recovered"];
+    columns.extend((table == Table::Saas).then_some("is_throttled"));
+    scanner.scan(table, &columns, &mut |batch| {
+        let row = batch.common();
+        let throttled = batch.columns.column_by_name("is_throttled");
+        let throttled = <Option<bool> as matagi_model::columns::Cell>::view(throttled);
+        for index in 0..batch.rows() {
+            seen.row(row.time.get(index), row.src_country.get(index).is_some());
+            seen.throttled += u64::from(throttled.get(index) == Some(true));
+            seen.recovered += u64::from(row.recovered.get(index).is_some_and(|why| why != "time"));
+        }
+        Ok(())
+    })?;
+    Ok(seen)
 }
 
 /// Sign-ins say where they came from, or reference data does, or nobody knows.

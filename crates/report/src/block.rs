@@ -172,8 +172,10 @@ pub enum Block {
         /// Its lines.
         body: Vec<Line>,
     },
-    /// Detail that is closed at first; a terminal leaves it to `explain`.
+    /// Detail that a terminal leaves to `explain`; on a page it can be opened and closed.
     Fold {
+        /// Whether a page shows it at first.
+        is_open: bool,
         /// What is in it.
         summary: Line,
         /// The detail.

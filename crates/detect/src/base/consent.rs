@@ -53,18 +53,21 @@ pub fn consent(row: &IamView<'_>, index: usize) -> Option<Consent> {
     }
     let consent_type = find("ConsentType").unwrap_or_default();
     let is_app_role = operation == "Add app role assignment to service principal";
-    let mut app_uids: BTreeSet<String> =
-        [row.own.entity_uid.get(index).map(str::to_lowercase)].into_iter().flatten().collect();
-    for name in [
-        "ServicePrincipal.ObjectID",
-        "ServicePrincipal.AppId",
-        "TargetId.ServicePrincipalNames",
-        "ServicePrincipal.Name",
-    ] {
+    // These two name the resource (Microsoft Graph) as their target, and the application in the properties.
+    let is_about_resource = is_app_role || operation == "Add delegated permission grant";
+    let mut app_uids: BTreeSet<String> = BTreeSet::new();
+    let mut names = vec!["ServicePrincipal.ObjectID", "ServicePrincipal.AppId"];
+    if !is_about_resource {
+        app_uids.extend(row.own.entity_uid.get(index).map(str::to_lowercase));
+        names.extend(["TargetId.ServicePrincipalNames", "ServicePrincipal.Name"]);
+    }
+    for name in names {
         app_uids.extend(find(name).iter().flat_map(|text| guids_in(text)));
     }
-    let name = if is_app_role { find("ServicePrincipal.DisplayName") } else { None };
-    let app = name.filter(|name| !name.is_empty()).or_else(|| row.own.entity_name.get(index).map(str::to_owned));
+    let named = find("ServicePrincipal.DisplayName").filter(|name| !name.is_empty() && is_about_resource);
+    let own_name =
+        || row.own.entity_name.get(index).filter(|_| !is_about_resource || app_uids.is_empty()).map(str::to_owned);
+    let app = named.or_else(own_name);
     Some(Consent {
         app: app.or_else(|| app_uids.first().cloned()).unwrap_or_default(),
         app_uids,

@@ -51,7 +51,8 @@ pub fn learn(
     let mut learner =
         Learner { addresses, estate: Estate::default(), places: BTreeMap::new(), domains: BTreeMap::new() };
     for table in [Table::Auth, Table::Iam, Table::Saas] {
-        let columns: Vec<&str> = if table == Table::Auth { COLUMNS.to_vec() } else { COLUMNS[..COLUMNS.len() - 1].to_vec() };
+        let columns: Vec<&str> =
+            if table == Table::Auth { COLUMNS.to_vec() } else { COLUMNS[..COLUMNS.len() - 1].to_vec() };
         scanner.scan(table, &columns, &mut |batch| {
             let row = batch.common();
             let kind =

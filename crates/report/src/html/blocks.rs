@@ -42,8 +42,9 @@ fn write_block(out: &mut String, block: &Block, lang: &str) {
         Block::Timeline(timeline) => picture::write(out, timeline, lang),
         Block::Code(code) => write_code(out, &visible::lines(code)),
         Block::Callout { tone, title, body } => callout(out, *tone, title, body, lang),
-        Block::Fold { summary, blocks } => {
-            let _ = writeln!(out, "<details><summary>{}</summary>", inline(summary, lang));
+        Block::Fold { is_open, summary, blocks } => {
+            let open = if *is_open { " open" } else { "" };
+            let _ = writeln!(out, "<details{open}><summary>{}</summary>", inline(summary, lang));
             write(out, blocks, lang);
             out.push_str("</details>\n");
         }

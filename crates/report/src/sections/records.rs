@@ -34,7 +34,7 @@ fn fold(finding: &FindingDocument, lang: &str) -> Block {
     Block::Card {
         severity: finding.severity,
         anchor: finding.id.clone(),
-        blocks: vec![Block::Fold { summary, blocks: of_finding(finding, lang) }],
+        blocks: vec![Block::Fold { is_open: false, summary, blocks: of_finding(finding, lang) }],
     }
 }
 

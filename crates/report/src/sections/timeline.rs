@@ -27,10 +27,15 @@ impl Part for Timeline {
         let mut blocks: Vec<Block> = picture::of_incident(incident, lang).map(Block::Timeline).into_iter().collect();
         let lines = &incident.timeline;
         let (open, folded) = lines.split_at(lines.len().min(LINES_OPEN_MAX));
-        blocks.push(table(open, lang));
+        let summary = ui(lang, "records-in-order", &[("count", &figure(open.len() as u64))]);
+        blocks.push(Block::Fold { is_open: true, summary: Inline::line(summary), blocks: vec![table(open, lang)] });
         if !folded.is_empty() {
             let summary = ui(lang, "more-lines", &[("count", &figure(folded.len() as u64))]);
-            blocks.push(Block::Fold { summary: Inline::line(summary), blocks: vec![table(folded, lang)] });
+            blocks.push(Block::Fold {
+                is_open: false,
+                summary: Inline::line(summary),
+                blocks: vec![table(folded, lang)],
+            });
         }
         if incident.timeline_omitted > 0 {
             let note = ui(lang, "lines-omitted", &[("count", &figure(incident.timeline_omitted))]);

@@ -67,5 +67,9 @@ fn messages(exposure: &ExposureDocument, lang: &str) -> Option<Block> {
     let args = [("count", figure(exposure.message_uids.len() as u64)), ("mailbox", exposure.mailbox.clone())];
     let summary = ui(lang, "message-ids", &args.each_ref().map(|(name, value)| (*name, value.as_str())));
     let items = exposure.message_uids.iter().map(|uid| Item::from(vec![Inline::mono(uid)])).collect();
-    Some(Block::Fold { summary: Inline::line(summary), blocks: vec![Block::List { ordered: false, items }] })
+    Some(Block::Fold {
+        is_open: false,
+        summary: Inline::line(summary),
+        blocks: vec![Block::List { ordered: false, items }],
+    })
 }

@@ -34,7 +34,7 @@ pub(super) fn of_entities(entities: &[EntityDocument], lang: &str) -> Vec<Block>
     let mut blocks = vec![table(open, lang)];
     if !folded.is_empty() {
         let summary = ui(lang, "more-entities", &[("count", &figure(folded.len() as u64))]);
-        blocks.push(Block::Fold { summary: Inline::line(summary), blocks: vec![table(folded, lang)] });
+        blocks.push(Block::Fold { is_open: false, summary: Inline::line(summary), blocks: vec![table(folded, lang)] });
     }
     blocks
 }

@@ -10,7 +10,7 @@ use crate::texts::{self, ui};
 use crate::visible;
 
 /// Rows of one table that a terminal shows; `explain` and the document show all.
-const ROWS_MAX: usize = 60;
+const ROWS_MAX: usize = 25;
 
 /// Narrower than this a column of words is not readable any more.
 const COLUMN_MIN: usize = 10;
@@ -86,7 +86,7 @@ impl Canvas<'_> {
             Block::Timeline(picture) => self.picture(picture),
             Block::Code(code) => self.code(&visible::lines(code), 2),
             Block::Callout { tone, title, body } => self.callout(*tone, title, body),
-            Block::Fold { summary, blocks } if self.whole => {
+            Block::Fold { summary, blocks, .. } if self.whole => {
                 let line = self.line(summary);
                 self.write_wrapped(&line, 0);
                 self.blocks(blocks);
