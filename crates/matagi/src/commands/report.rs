@@ -26,16 +26,13 @@ pub(crate) struct Report {
 pub(crate) fn run(ui: &Ui, app: &App, args: &Report) -> Result<Outcome, CommandError> {
     let document = last_hunt::load(app)?;
     let page = matagi_report::html::page(&document, ui.lang().code(), app.now);
-    match &args.out {
-        Some(path) => {
-            last_hunt::write_file(path, page.as_bytes())?;
-            ui.say("report-written", [("path", path.to_string())]);
-        }
-        None => {
-            let mut out = ui.data();
-            out.write_all(page.as_bytes())?;
-            out.flush()?;
-        }
+    if let Some(path) = &args.out {
+        last_hunt::write_file(path, page.as_bytes())?;
+        ui.say("report-written", [("path", path.to_string())]);
+    } else {
+        let mut out = ui.data();
+        out.write_all(page.as_bytes())?;
+        out.flush()?;
     }
     Ok(Outcome::Ran)
 }

@@ -58,7 +58,7 @@ pub(crate) fn run(ui: &Ui, app: &App, args: &Sources) -> Result<Outcome, Command
     match args.list {
         Some(Which::Formats) => formats(ui, args.range.limit()).write(format, &mut out)?,
         Some(Which::Inputs) => {
-            inputs(app, &args.range, Lake::open(app.need_lake_dir()?)?.sources()?).write(format, &mut out)?
+            inputs(app, &args.range, Lake::open(app.need_lake_dir()?)?.sources()?).write(format, &mut out)?;
         }
         None => {
             let read = match app.lake_dir().filter(|dir| dir.exists()) {

@@ -128,7 +128,7 @@ fn every_list_is_json_csv_table_and_parquet() {
             match format {
                 "json" => assert!(serde_json::from_slice::<Value>(&output.stdout).unwrap().is_array(), "{arguments:?}"),
                 "parquet" => {
-                    assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{arguments:?}")
+                    assert!(output.stdout.starts_with(b"PAR1") && output.stdout.ends_with(b"PAR1"), "{arguments:?}");
                 }
                 _ => assert!(!output.stdout.is_empty(), "{arguments:?}"),
             }

@@ -41,11 +41,19 @@ fn page(world: &World) -> String {
         let mut arguments: Vec<&str> = verb.split_whitespace().collect();
         arguments.push("--help");
         let help = world.run(&arguments).exits(0).stdout;
+        let help = if verb.is_empty() { help } else { without_globals(&help) };
         let help: String = help.lines().fold(String::new(), |all, line| all + line.trim_end() + "\n");
         let level = if verb.contains(' ') { "###" } else { "##" };
         write!(page, "\n{level} {}\n\n```text\n{}\n```\n", format!("matagi {verb}").trim(), help.trim()).unwrap();
     }
     page
+}
+
+/// A verb's help without the options that every verb has: the page tells those once, on top.
+fn without_globals(help: &str) -> String {
+    let Some((own, rest)) = help.split_once("Global options:\n") else { return help.to_owned() };
+    let examples = rest.split_once("\nExamples:").map(|(_, examples)| format!("Examples:{examples}"));
+    own.to_owned() + &examples.unwrap_or_default()
 }
 
 #[test]
