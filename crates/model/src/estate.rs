@@ -47,6 +47,18 @@ pub struct UserProfile {
     pub clients: BTreeMap<String, FeatureUse>,
 }
 
+/// What some record said of an address. Others about the same address may say nothing: Entra names country and network,
+/// the audit log of the same event does not.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct LoggedPlace {
+    /// ISO 3166-1 alpha-2 country.
+    pub country: Option<String>,
+    /// Autonomous system number.
+    pub asn: Option<u32>,
+    /// Latitude and longitude, degrees.
+    pub position: Option<(f64, f64)>,
+}
+
 /// What the evidence teaches about the organisation.
 #[derive(Debug, Default, Clone)]
 pub struct Estate {
@@ -58,7 +70,9 @@ pub struct Estate {
     pub asn_users: BTreeMap<u32, BTreeSet<String>>,
     /// Users that used an address successfully: many make it a shared egress.
     pub ip_users: BTreeMap<Ip, BTreeSet<String>>,
-    /// First and last known time of all evidence.
+    /// What some record said of an address, for all the records that do not.
+    pub places: BTreeMap<Ip, LoggedPlace>,
+    /// First known time of all evidence.
     pub first_time: Time,
     /// Last known time of all evidence.
     pub last_time: Time,

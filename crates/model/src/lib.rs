@@ -23,7 +23,7 @@ pub use address::{AddressBook, AddressFacts, Ip, NoAddressBook};
 pub use analytic::{Analytic, AnalyticMeta, Context, Fold, Parameter, Scan, ScanError, Scanner, Settings};
 pub use columns::{Column, TextColumn, TextListColumn};
 pub use entity::{Entity, EntityKind, Role};
-pub use estate::{Estate, FeatureUse, UserProfile};
+pub use estate::{Estate, FeatureUse, LoggedPlace, UserProfile};
 pub use finding::{Evidence, Finding, Origin, Reason};
 pub use incident::{Exposure, ExposureQuality, Incident, NextStep, Sentence, Stage, StageStep};
 pub use quality::{Coverage, CoverageState, Note};

@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use matagi_model::tables::CommonView;
 use matagi_model::{
-    AddressBook, Estate, FeatureUse, Ip, Progress, ScanError, Scanner, Settings, Table, Time, UserProfile,
+    AddressBook, Estate, FeatureUse, LoggedPlace, Progress, ScanError, Scanner, Settings, Table, Time, UserProfile,
 };
 
-use super::{Place, SignIn, class, client, is_person, is_service_side, place};
+use super::{Place, SignIn, class, client, is_person, is_service_side, logged_place, place};
 
 /// What a habit is learnt from; the last one only sign-ins have.
 const COLUMNS: [&str; 15] = [
@@ -48,8 +48,7 @@ pub fn learn(
     addresses: &dyn AddressBook,
     progress: &dyn Progress,
 ) -> Result<Estate, ScanError> {
-    let mut learner =
-        Learner { addresses, estate: Estate::default(), places: BTreeMap::new(), domains: BTreeMap::new() };
+    let mut learner = Learner { addresses, estate: Estate::default(), domains: BTreeMap::new() };
     for table in [Table::Auth, Table::Iam, Table::Saas] {
         let columns: Vec<&str> =
             if table == Table::Auth { COLUMNS.to_vec() } else { COLUMNS[..COLUMNS.len() - 1].to_vec() };
@@ -73,8 +72,6 @@ pub fn learn(
 struct Learner<'a> {
     addresses: &'a dyn AddressBook,
     estate: Estate,
-    /// Reference facts by address, bounded: the same few addresses come again and again.
-    places: BTreeMap<Ip, Option<Place>>,
     /// Users seen by domain, to tell the organisation from its guests.
     domains: BTreeMap<String, u64>,
 }
@@ -171,16 +168,17 @@ impl Learner<'_> {
     }
 
     fn place(&mut self, row: &CommonView<'_>, index: usize) -> Option<Place> {
-        const PLACES_MAX: usize = 100_000;
+        const PLACES_MAX: usize = 200_000;
         let ip = row.src_ip.get(index)?;
-        // The log's own words differ from row to row; only what comes from reference data alone can be remembered.
-        if row.src_country.get(index).is_some() || row.src_asn.get(index).is_some() {
-            return place(row, index, self.addresses);
+        let logged = logged_place(row, index);
+        let places = &mut self.estate.places;
+        if logged != LoggedPlace::default() && (places.len() < PLACES_MAX || places.contains_key(&ip)) {
+            let known = places.entry(ip).or_default();
+            known.country = known.country.take().or(logged.country);
+            known.asn = known.asn.or(logged.asn);
+            known.position = known.position.or(logged.position);
         }
-        if self.places.len() >= PLACES_MAX {
-            self.places.clear();
-        }
-        self.places.entry(ip).or_insert_with(|| place(row, index, self.addresses)).clone()
+        place(row, index, places, self.addresses)
     }
 
     fn finish(mut self, settings: &Settings) -> Estate {
@@ -233,8 +231,8 @@ fn remember(users: &mut std::collections::BTreeSet<String>, user: &str) {
 
 #[cfg(test)]
 mod tests {
-    use matagi_model::NoAddressBook;
     use matagi_model::tables::{Auth, AuthBuilder, AuthOwn, Common};
+    use matagi_model::{Ip, NoAddressBook};
 
     use super::*;
 

@@ -22,7 +22,7 @@ pub use dictionary::{Dictionary, dictionary};
 pub use fields::{Fields, fields, modified, truthy};
 pub use habits::{Novelty, novelty};
 pub use learn::learn;
-pub use place::{Place, distance_km, place};
+pub use place::{Place, distance_km, logged_place, place};
 pub use recipient::{Reach, Recipient, recipients};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
 pub use sign_in::{SignIn, class, is_silent_request};

@@ -1,7 +1,9 @@
 //! Where an address is, from the log first and reference data second.
 
+use std::collections::BTreeMap;
+
 use matagi_model::tables::CommonView;
-use matagi_model::{AddressBook, Ip};
+use matagi_model::{AddressBook, Ip, LoggedPlace};
 
 /// Where something came from, and how sure we are.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,24 +51,44 @@ impl Place {
 /// Autonomous systems of Microsoft's services.
 const MICROSOFT_ASNS: [u32; 3] = [8068, 8069, 8075];
 
-/// The place of a row's address; `None` if the row has no address outside.
-pub fn place(row: &CommonView<'_>, index: usize, addresses: &dyn AddressBook) -> Option<Place> {
-    let ip = row.src_ip.get(index).filter(|ip| !ip.is_internal())?;
-    let facts = addresses.facts(ip);
-    let logged = row.src_country.get(index).filter(|country| country.len() == 2).map(str::to_uppercase);
-    let asn = row.src_asn.get(index).or(facts.asn);
+/// What a row itself says of its address.
+pub fn logged_place(row: &CommonView<'_>, index: usize) -> LoggedPlace {
     let position = match (row.src_latitude.get(index), row.src_longitude.get(index)) {
         (Some(latitude), Some(longitude)) if (latitude, longitude) != (0.0, 0.0) => Some((latitude, longitude)),
         _ => None,
     };
-    let country = logged.clone().or_else(|| facts.country.clone());
+    LoggedPlace {
+        country: row.src_country.get(index).filter(|country| country.len() == 2).map(str::to_uppercase),
+        asn: row.src_asn.get(index),
+        position,
+    }
+}
+
+/// The place of a row's address; `None` if the row has no address outside. What the row does not say, another record of
+/// the same address may (`places`), else reference data.
+pub fn place(
+    row: &CommonView<'_>,
+    index: usize,
+    places: &BTreeMap<Ip, LoggedPlace>,
+    addresses: &dyn AddressBook,
+) -> Option<Place> {
+    let ip = row.src_ip.get(index).filter(|ip| !ip.is_internal())?;
+    let facts = addresses.facts(ip);
+    let mut logged = logged_place(row, index);
+    if let Some(other) = places.get(&ip) {
+        logged.country = logged.country.or_else(|| other.country.clone());
+        logged.asn = logged.asn.or(other.asn);
+        logged.position = logged.position.or(other.position);
+    }
+    let asn = logged.asn.or(facts.asn);
+    let country = logged.country.clone().or_else(|| facts.country.clone());
     Some(Place {
         ip,
         asn,
         as_name: facts.as_name,
-        country_is_logged: logged.is_some(),
-        countries_agree: logged.is_none() || facts.country.is_none() || logged == facts.country,
-        position: position.or_else(|| super::dictionary().centroid(country.as_deref()?)),
+        country_is_logged: logged.country.is_some(),
+        countries_agree: logged.country.is_none() || facts.country.is_none() || logged.country == facts.country,
+        position: logged.position.or_else(|| super::dictionary().centroid(country.as_deref()?)),
         country,
         hosting: facts.hosting,
         microsoft: facts.microsoft || asn.is_some_and(|asn| MICROSOFT_ASNS.contains(&asn)),

@@ -40,7 +40,8 @@ pub fn surroundings(row: &CommonView<'_>, index: usize, context: &Context) -> Op
     if is_service_side(Some(user), row.user_type.get(index)) {
         return None;
     }
-    let place = place(row, index, context.addresses.as_ref()).filter(|place| !place.microsoft)?;
+    let place =
+        place(row, index, &context.estate.places, context.addresses.as_ref()).filter(|place| !place.microsoft)?;
     let time = row.time.get(index);
     let client = row.user_agent.get(index).map(client);
     let empty = UserProfile::default();

@@ -118,10 +118,7 @@ fn incident(members: &[usize], findings: &[Finding], context: &Context) -> Optio
     let members: Vec<&Finding> = members.iter().map(|&member| &findings[member]).collect();
     let worst = members.iter().map(|finding| finding.severity).max()?;
     let telling = members.iter().filter(|finding| finding.severity >= Severity::Medium).count();
-    if worst < Severity::Medium
-        || (members.len() == 1 && worst < Severity::High)
-        || (telling == 1 && worst < Severity::High && members.len() < 3)
-    {
+    if worst < Severity::Medium || (telling == 1 && worst < Severity::High) {
         return None;
     }
     let stages = stages(&members);
@@ -133,7 +130,7 @@ fn incident(members: &[usize], findings: &[Finding], context: &Context) -> Optio
         title: title.text,
         title_args: title.args,
         severity: scored.severity,
-        score: scored.reasons.iter().map(|reason| reason.weight).sum(),
+        score: score::rounded(scored.reasons.iter().map(|reason| reason.weight).sum()),
         first_time: members.iter().map(|finding| finding.first_time()).filter(known).min().unwrap_or_default(),
         last_time: members.iter().map(|finding| finding.last_time()).max().unwrap_or_default(),
         entities: members

@@ -78,7 +78,7 @@ pub(super) fn score(members: &[&Finding], stages: &[StageStep], context: &Contex
     }
     let total: f64 = reasons.iter().map(|reason| reason.weight).sum();
     if total > SCORE_MAX {
-        reasons.push(Reason::new("cap", SCORE_MAX - total, []));
+        reasons.push(Reason::new("cap", rounded(SCORE_MAX - total), []));
     }
     let entered = telling.contains(&Stage::InitialAccess) || telling.contains(&Stage::CredentialAcquisition);
     let is_takeover = entered && telling.iter().any(|stage| *stage >= Stage::Persistence);
@@ -117,6 +117,6 @@ fn band(score: f64) -> Severity {
 }
 
 /// One digit behind the point, so that the printed reasons add up to the printed score.
-fn rounded(weight: f64) -> f64 {
+pub(super) fn rounded(weight: f64) -> f64 {
     (weight * 10.0).round() / 10.0
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use matagi_model::tables::AuthView;
 use matagi_model::{
     Analytic, AnalyticMeta, Context, Entity, EventBatch, Evidence, Finding, Fold, Ip, Parameter, Reason, ReasonText,
-    Role, Scan, Severity, Stage, Table, Text, Time,
+    Role, Scan, Severity, Stage, Table, Text, Time, UserProfile,
 };
 
 use crate::base::{SignIn, class, client};
@@ -51,6 +51,11 @@ static META: AnalyticMeta = AnalyticMeta {
             "単一の端末からのみでロックもないため、古いパスワードが残った端末の可能性が高いです",
         ),
         ReasonText::new(
+            "at-home",
+            "only from places where {user} was before: likely a forgotten password",
+            "{user} が以前から使っている場所からのみの試行で、パスワード忘れの可能性が高いです",
+        ),
+        ReasonText::new(
             "then-success",
             "a sign-in succeeded afterwards from the guessing address",
             "その後、同じアドレスからサインインが成功しています",
@@ -76,6 +81,7 @@ impl Analytic for BruteForce {
         let guesses = Guesses {
             burst_min: parameter("failures_5_minutes_min") as usize,
             hour_min: parameter("failures_hour_min") as usize,
+            context: context.clone(),
             users: BTreeMap::new(),
         };
         Box::new(guesses)
@@ -85,6 +91,7 @@ impl Analytic for BruteForce {
 struct Guesses {
     burst_min: usize,
     hour_min: usize,
+    context: Context,
     users: BTreeMap<String, Account>,
 }
 
@@ -133,11 +140,9 @@ impl Fold for Guesses {
     }
 
     fn finish(self: Box<Self>) -> Vec<Finding> {
-        self.users
-            .iter()
-            .filter(|(_, account)| account.is_attacked)
-            .map(|(user, account)| account.finding(user))
-            .collect()
+        let habits = &self.context.estate.users;
+        let attacked = self.users.iter().filter(|(_, account)| account.is_attacked);
+        attacked.map(|(user, account)| account.finding(user, account.is_at_home(habits.get(user)))).collect()
     }
 }
 
@@ -167,8 +172,18 @@ impl Account {
         self.is_attacked |= burst >= burst_min || self.window.len() >= hour_min;
     }
 
-    fn finding(&self, user: &str) -> Finding {
-        let one_device = self.ips.len() <= 1 && self.clients.len() <= 1 && self.lockouts == 0;
+    /// Whether all tries came from where the user was before the first of them.
+    fn is_at_home(&self, habits: Option<&UserProfile>) -> bool {
+        let first = self.evidence.first().map(|evidence| evidence.time).unwrap_or_default();
+        let was_there = |ip: &Ip| {
+            let used = habits.and_then(|profile| profile.ips.get(ip));
+            used.is_some_and(|used| used.first_time < first || used.days.len() > 2)
+        };
+        !self.ips.is_empty() && self.ips.iter().all(was_there)
+    }
+
+    fn finding(&self, user: &str, is_at_home: bool) -> Finding {
+        let one_device = (self.ips.len() <= 1 && self.clients.len() <= 1 && self.lockouts == 0) || is_at_home;
         let mut severity = if one_device { Severity::Low } else { Severity::Medium };
         let mut evidence = self.evidence.iter().cloned();
         let first = evidence.next().expect("an attacked account has failures");
@@ -179,15 +194,17 @@ impl Account {
             4.0,
             [("count", self.failures.to_string()), ("user", user.to_owned()), ("peak", self.peak.to_string())],
         ));
-        if self.ips.len() > 1 {
+        if self.ips.len() > 1 && !is_at_home {
             severity = severity.raised();
             finding = finding.because(Reason::new("several-addresses", 2.0, [("count", self.ips.len().to_string())]));
         }
-        if self.lockouts >= LOCKOUTS_MIN {
+        if self.lockouts >= LOCKOUTS_MIN && !is_at_home {
             severity = severity.raised();
             finding = finding.because(Reason::new("locked", 2.0, [("count", self.lockouts.to_string())]));
         }
-        if one_device {
+        if is_at_home {
+            finding = finding.because(Reason::new("at-home", -2.0, [("user", user.to_owned())]));
+        } else if one_device {
             finding = finding.because(Reason::new("one-device", -2.0, []));
         }
         if let Some(success) = self.success.as_ref().filter(|_| !one_device) {

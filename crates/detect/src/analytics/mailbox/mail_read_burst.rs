@@ -50,7 +50,7 @@ static META: AnalyticMeta = AnalyticMeta {
         Parameter {
             name: "messages_new_place_min",
             default: 10.0,
-            reason: "a person on a journey opens a handful of messages",
+            reason: "distinct messages in an hour: a person on a journey opens a handful",
         },
         Parameter { name: "messages_hour_min", default: 50.0, reason: "more than a person reads in an hour" },
         Parameter {
@@ -170,8 +170,7 @@ impl Fold for Readings {
             for reader in mailbox.readers.values() {
                 let peak = reader.hours.values().max().copied().unwrap_or(0);
                 let is_burst = if reader.is_new {
-                    reader.messages.len() as f64 >= new_min
-                        || (!reader.folders.is_empty() && reader.messages.len() >= 3)
+                    f64::from(peak) >= new_min
                 } else {
                     // One burst a mailbox never made before, against at least a week of its own hours.
                     reader.hours.len() >= 24 && f64::from(peak) > hour_min.max(usual)

@@ -76,6 +76,7 @@ struct Stay {
     place: Arc<str>,
     around: Option<Box<(Surroundings, Evidence)>>,
     ip: matagi_model::Ip,
+    country: Option<String>,
     client: Arc<str>,
     first: Time,
     last: Time,
@@ -111,7 +112,9 @@ impl Fold for Sessions {
             let entry = self.sessions.entry(key).or_default();
             let place = place_name(&around);
             let time = row.time.get(index);
-            if let Some(stay) = entry.stays.iter_mut().find(|stay| *stay.place == *place) {
+            if let Some(stay) =
+                entry.stays.iter_mut().find(|stay| *stay.place == *place || stay.ip.place() == around.place.ip.place())
+            {
                 stay.acts += 1;
                 stay.first = stay.first.min(time);
                 stay.last = stay.last.max(time);
@@ -120,6 +123,7 @@ impl Fold for Sessions {
                 entry.stays.push(Stay {
                     place: place.into(),
                     ip: around.place.ip,
+                    country: around.place.country.clone(),
                     client: around.client.as_ref().map(crate::base::Client::name).unwrap_or_default().into(),
                     first: time,
                     last: time,
@@ -176,8 +180,12 @@ impl Session {
                     told("second_ip", &second.ip.to_string()),
                 ],
             ));
-        let mut severity = Severity::Medium;
-        if other_client {
+        // Between places that are both a habit, people and their programs move all day.
+        let mut severity = if strange.is_empty() { Severity::Low } else { Severity::Medium };
+        let is_new_program =
+            strange.iter().any(|around| around.is_tool() || around.program.is_new() || around.place.hosting);
+        let is_abroad = stays.iter().any(|stay| stay.country != first.country);
+        if other_client && is_new_program {
             severity = severity.raised();
             finding = finding.because(Reason::new(
                 "other-client",
@@ -185,13 +193,13 @@ impl Session {
                 [told("first", &first.client), told("second", &second.client)],
             ));
         }
-        if !strange.is_empty() {
+        if !strange.is_empty() && (is_interleaved || is_abroad) {
             severity = severity.raised();
         }
         if is_interleaved && !strange.is_empty() {
             finding = finding.because(Reason::new("interleaved", 2.0, []));
-        } else if !other_client {
-            severity = if strange.is_empty() { Severity::Low } else { severity.lowered() };
+        } else if !other_client && !is_abroad && !strange.is_empty() {
+            severity = severity.lowered();
             finding = finding.because(Reason::new("moved", -2.0, []));
         }
         if let Some(around) = strange.first() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use matagi_model::tables::IamView;
 use matagi_model::{
     Analytic, AnalyticMeta, Context, Entity, EntityKind, EventBatch, Evidence, Finding, Fold, Parameter, Reason,
-    ReasonText, Role, Scan, Severity, Stage, Table, Text,
+    ReasonText, Role, Scan, Severity, Stage, Table, Text, Time,
 };
 
 use crate::base::{Consent, Surroundings, by_actor, consent, dictionary, surroundings};
@@ -148,8 +148,30 @@ impl Fold for Consents {
     fn finish(self: Box<Self>) -> Vec<Finding> {
         let adopters_min = META.parameter("adopters_min", &self.context.settings);
         let adopters = |app: &str| self.users.get(app).map_or(0, BTreeSet::len);
-        self.given.values().map(|given| given.judge(adopters(&given.consent.app), adopters_min)).collect()
+        merged(self.given).values().map(|given| given.judge(adopters(&given.consent.app), adopters_min)).collect()
     }
+}
+
+/// One consent is told twice: by the application's name, and by the grant with nothing but its id. The name remains.
+fn merged(mut given: BTreeMap<(String, String), Given>) -> BTreeMap<(String, String), Given> {
+    let is_id = |app: &str| app.len() == 36 && app.bytes().filter(|byte| *byte == b'-').count() == 4;
+    let unnamed: Vec<(String, String)> = given.keys().filter(|(_, app)| is_id(app)).cloned().collect();
+    for key in unnamed {
+        let grant = &given[&key];
+        let named = given.iter().find(|((user, app), other)| {
+            let apart_us = other.finding.first_time().since_us(grant.finding.first_time()).abs();
+            let is_same_time = *user == key.0 && apart_us <= 10 * Time::MINUTE_US;
+            is_same_time && !is_id(app) && !other.consent.scopes.is_disjoint(&grant.consent.scopes)
+        });
+        let Some(named) = named.map(|(key, _)| key.clone()) else { continue };
+        let grant = given.remove(&key).expect("its key was just listed");
+        let whole = given.get_mut(&named).expect("it was just found");
+        whole.consent.scopes.extend(grant.consent.scopes);
+        let proof = grant.finding.evidence()[0].clone();
+        let id = Entity::new(EntityKind::Application, key.1);
+        whole.finding = whole.finding.clone().proved_by(proof).about(id, Role::Target);
+    }
+    given
 }
 
 impl Given {
