@@ -72,9 +72,15 @@ pub(crate) fn batches(rows: Vec<Row>) -> Vec<EventBatch> {
     iam.sort_by_key(|row| row.common.time);
     saas.sort_by_key(|row| row.common.time);
     let (mut auths, mut iams, mut saass) = (AuthBuilder::default(), IamBuilder::default(), SaasBuilder::default());
-    auth.into_iter().for_each(|row| auths.push(row));
-    iam.into_iter().for_each(|row| iams.push(row));
-    saas.into_iter().for_each(|row| saass.push(row));
+    for row in auth {
+        auths.push(row);
+    }
+    for row in iam {
+        iams.push(row);
+    }
+    for row in saas {
+        saass.push(row);
+    }
     vec![auths.finish(), iams.finish(), saass.finish()]
 }
 

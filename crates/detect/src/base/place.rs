@@ -7,6 +7,7 @@ use matagi_model::{AddressBook, Ip, LoggedPlace};
 
 /// Where something came from, and how sure we are.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "five independent facts, none of them a state")]
 pub struct Place {
     /// The address.
     pub ip: Ip,

@@ -105,7 +105,7 @@ impl Surroundings {
         }
         match &self.client {
             Some(client) if client.is_tool => {
-                reasons.push(Reason::new("tool-client", 2.0, [("client", client.name())]))
+                reasons.push(Reason::new("tool-client", 2.0, [("client", client.name())]));
             }
             Some(client) if self.program == Novelty::New => {
                 reasons.push(Reason::new("new-client", 1.0, [user(), ("client", client.name())]));

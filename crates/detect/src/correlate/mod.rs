@@ -64,10 +64,11 @@ fn keys_of(finding: &Finding, context: &Context) -> BTreeSet<Entity> {
         finding.severity >= Severity::High || finding.reasons.iter().any(|reason| is_strange(&reason.code));
     for (entity, role) in finding.entities() {
         let links = match (entity.kind, role) {
-            (EntityKind::User | EntityKind::Mailbox, Role::Victim) => true,
+            (EntityKind::User | EntityKind::Mailbox, Role::Victim)
+            | (EntityKind::Session, Role::Source)
+            | (EntityKind::EmailAddress, Role::Target) => true,
             (EntityKind::User, Role::Actor) => is_strange,
             (EntityKind::Ip, Role::Source) => !is_shared(&entity.value, context),
-            (EntityKind::Session, Role::Source) | (EntityKind::EmailAddress, Role::Target) => true,
             (EntityKind::Application, Role::Source | Role::Target) => {
                 crate::base::dictionary().first_party(&entity.value).is_none()
             }

@@ -225,9 +225,8 @@ mod tests {
 
     #[test]
     fn ten_in_five_minutes_from_two_addresses() {
-        let rows = (0..12).map(|n| {
-            sign_in(n * 20_000_000, "anna@c.example", ["203.0.113.9", "198.51.100.4"][n as usize % 2], "50126")
-        });
+        let addresses = ["203.0.113.9", "198.51.100.4"].into_iter().cycle();
+        let rows = (0..12).zip(addresses).map(|(n, ip)| sign_in(n * 20_000_000, "anna@c.example", ip, "50126"));
         let found = run(&BruteForce, rows.collect());
         assert_eq!((found.len(), found[0].severity), (1, Severity::High));
     }

@@ -166,10 +166,10 @@ impl Travel {
         if km < parameter("distance_min_km") || speed < parameter("speed_min_km_h") {
             return None;
         }
-        if !start.countries_agree && !end.countries_agree && !(start.country_is_logged && end.country_is_logged) {
+        let is_logged = start.country_is_logged && end.country_is_logged;
+        if !(is_logged || start.countries_agree || end.countries_agree) {
             return None;
         }
-        let is_logged = start.country_is_logged && end.country_is_logged;
         let severity = if is_logged { Severity::High } else { Severity::Medium };
         let user = &to.around.user;
         let mut finding = Finding::new(&META, severity, from.evidence.clone())

@@ -92,7 +92,7 @@ impl Fold for Forwards {
             let told = fields.told(&["Identity", TARGETS[0], TARGETS[1], "DeliverToMailboxAndForward"]);
             let evidence = Evidence::of(Table::Iam, &row, index, &told);
             let Some(target) = target.and_then(|target| recipients(target, &self.context.estate).pop()) else {
-                self.removed(&mailbox, evidence);
+                self.removed(&mailbox, &evidence);
                 continue;
             };
             let known = self.findings.remove(&(mailbox.clone(), target.address.clone()));
@@ -122,7 +122,7 @@ impl Fold for Forwards {
 
 impl Forwards {
     /// An empty target ends the forwarding: said with the finding, and no reason to forget it.
-    fn removed(&mut self, mailbox: &str, evidence: Evidence) {
+    fn removed(&mut self, mailbox: &str, evidence: &Evidence) {
         let known = self.findings.iter_mut().filter(|((owner, _), _)| owner == mailbox);
         for (_, finding) in known {
             let after_us = evidence.time.since_us(finding.last_time());
