@@ -284,13 +284,13 @@ fn checked(batch: EventBatch, path: &str) -> Result<EventBatch, LakeError> {
     Ok(batch)
 }
 
-/// Rows and identities of each day; tells the input's summary about the times.
-fn identities(
-    batch: &EventBatch,
-    summary: &mut SourceSummary,
-) -> Result<BTreeMap<i32, (Vec<usize>, Vec<Uid>)>, LakeError> {
+/// Rows of a batch and their identities, by partition.
+type Days = BTreeMap<i32, (Vec<usize>, Vec<Uid>)>;
+
+/// The rows by partition; tells the input's summary about the times.
+fn identities(batch: &EventBatch, summary: &mut SourceSummary) -> Result<Days, LakeError> {
     let view = batch.common();
-    let mut days: BTreeMap<i32, (Vec<usize>, Vec<Uid>)> = BTreeMap::new();
+    let mut days = Days::new();
     for row in 0..batch.rows() {
         let (time, uid) = (view.time.get(row), view.event_uid.get(row));
         if uid == Uid::default() {

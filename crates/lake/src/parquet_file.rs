@@ -170,7 +170,9 @@ pub(crate) fn write(target: Target<'_>, batches: &[&EventBatch], order: &[RowAt]
 fn digest(target: Target<'_>, batches: &[&EventBatch], order: &[RowAt]) -> String {
     let views: Vec<_> = batches.iter().map(|batch| batch.common()).collect();
     let mut content = Vec::with_capacity(order.len() * 16);
-    order.iter().for_each(|&(batch, row)| content.extend(views[batch].event_uid.get(row).0));
+    for &(batch, row) in order {
+        content.extend(views[batch].event_uid.get(row).0);
+    }
     Uid::of(&[target.table.name().as_bytes(), &target.day.to_le_bytes(), &content]).to_string()
 }
 
@@ -305,7 +307,8 @@ fn group_bound(stats: &Statistics, kind: Kind, largest: bool) -> Option<Bound> {
         }
         (Statistics::ByteArray(_), _) if is_exact => (0, std::str::from_utf8(bytes).ok()?.to_owned()),
         (Statistics::FixedLenByteArray(_), _) if is_exact => {
-            (0, bytes.iter().map(|byte| format!("{byte:02X}")).collect())
+            let uid = Uid(bytes.try_into().ok()?);
+            (0, uid.to_string().to_uppercase())
         }
         _ => return None,
     })

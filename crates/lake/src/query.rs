@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, SchemaRef};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
@@ -16,7 +17,8 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext, col};
 use matagi_model::Table;
 use object_store::local::LocalFileSystem;
@@ -64,7 +66,7 @@ impl Default for QueryLimits {
             rows_max: 100_000,
             memory_bytes_max: 256 << 20,
             result_bytes_max: 256 << 20,
-            time_max: Duration::from_secs(300),
+            time_max: Duration::from_mins(5),
         }
     }
 }
@@ -126,7 +128,9 @@ impl Engine {
             .with_collect_statistics(false);
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::clone(&self.store) as _);
-        functions::all().into_iter().for_each(|function| context.register_udf(function));
+        for function in functions::all() {
+            context.register_udf(function);
+        }
         Ok(context)
     }
 
@@ -233,11 +237,25 @@ impl Lake {
     }
 }
 
-async fn answer_query(context: &SessionContext, sql: &str, limits: &QueryLimits) -> Result<QueryResult, DataFusionError> {
+async fn answer_query(
+    context: &SessionContext,
+    sql: &str,
+    limits: &QueryLimits,
+) -> Result<QueryResult, DataFusionError> {
     for table in Table::ALL.into_iter().filter(|table| may_need_view(sql, *table)) {
         context.sql(&view_sql(table)).await?;
     }
     collect(context, sql, limits).await
+}
+
+/// The plan with a pause after whatever makes many rows out of few: without it, a join that a filter empties would run on
+/// after its time is over, and nothing could stop it.
+fn interruptible(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let plan = plan.transform_up(|node| {
+        let multiplies = node.name().ends_with("JoinExec") || node.name() == "UnnestExec";
+        Ok(if multiplies { Transformed::yes(Arc::new(CooperativeExec::new(node)) as _) } else { Transformed::no(node) })
+    })?;
+    Ok(plan.data)
 }
 
 async fn collect(context: &SessionContext, sql: &str, limits: &QueryLimits) -> Result<QueryResult, DataFusionError> {
@@ -245,7 +263,9 @@ async fn collect(context: &SessionContext, sql: &str, limits: &QueryLimits) -> R
     let frame = context.sql_with_options(sql, reads).await?;
     // One row more than wanted tells whether there are more.
     let frame = frame.limit(0, Some(limits.rows_max.saturating_add(1)))?;
-    let mut stream = frame.execute_stream().await?;
+    let tasks = Arc::new(frame.task_ctx());
+    let plan = interruptible(frame.create_physical_plan().await?)?;
+    let mut stream = execute_stream(plan, tasks)?;
     let schema = stream.schema();
     let (mut batches, mut rows, mut bytes, mut truncated) = (Vec::new(), 0, 0, false);
     while let Some(batch) = next(&mut stream).await {

@@ -1,7 +1,7 @@
 //! The thread that sorts, encodes and commits while the caller goes on parsing.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -114,7 +114,7 @@ impl Drop for Writer {
 }
 
 fn run(
-    dir: &PathBuf,
+    dir: &Path,
     mut catalog: Catalog,
     layouts: &Layouts,
     inbox: &Receiver<Job>,

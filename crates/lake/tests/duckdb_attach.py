@@ -1,13 +1,13 @@
 """Attaches a lake in DuckDB and prints what it finds as JSON.
 
-usage: duckdb_attach.py PACKAGES LAKE tables|read|travel|append
+usage: duckdb_attach.py PACKAGES LAKE tables|read|travel|append IDENTITY
 """
 
 import glob
 import json
 import sys
 
-packages, lake, mode = sys.argv[1:4]
+packages, lake, mode, identity = sys.argv[1:]
 sys.path.insert(0, packages)
 import duckdb  # noqa: E402  the packages lie in a folder of the build
 
@@ -40,21 +40,22 @@ def one(connection, sql):
 
 if mode == "append":
     connection = attach("DATA_INLINING_ROW_LIMIT 0")
-    # The record that our own rows continue with, so that its identity is known to the test.
     connection.execute(
         "INSERT INTO l.saas (time, event_uid, class_uid, activity_id, status_id, source_record)"
-        " SELECT TIMESTAMPTZ '2024-03-02 00:00:00Z', unhex(?), 6005, 0, 0, 1", [sys.argv[4]] if len(sys.argv) > 4 else ["00" * 15 + "01"]
+        " SELECT TIMESTAMPTZ '2024-03-02 00:00:00Z', unhex(?), 6005, 0, 0, 1",
+        [identity],
     )
     result = one(connection, "SELECT count(*) FROM l.saas")
 else:
     connection = attach("READ_ONLY")
     connection.execute("SET TimeZone = 'UTC'")
     if mode == "tables":
-        result = [row[0] for row in connection.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'l' ORDER BY 1").fetchall()]
+        tables = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'l' ORDER BY 1"
+        result = [row[0] for row in connection.execute(tables).fetchall()]
     elif mode == "travel":
-        snapshots = [row[0] for row in connection.execute("SELECT snapshot_id FROM ducklake_snapshots('l') ORDER BY 1").fetchall()]
+        snapshots = connection.execute("SELECT snapshot_id FROM ducklake_snapshots('l') ORDER BY 1").fetchall()
         counts = []
-        for snapshot in snapshots:
+        for (snapshot,) in snapshots:
             try:
                 counts.append(one(connection, f"SELECT count(*) FROM l.saas AT (VERSION => {snapshot})"))
             except duckdb.CatalogException:

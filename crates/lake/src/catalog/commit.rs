@@ -300,12 +300,15 @@ mod tests {
         assert_eq!(ids(&catalog), [2]);
         assert_eq!(number(&catalog, "SELECT record_count FROM ducklake_table_stats WHERE table_id = 3"), 10);
         assert_eq!(number(&catalog, "SELECT next_row_id FROM ducklake_table_stats WHERE table_id = 3"), 30);
-        assert_eq!(catalog.retire().unwrap(), [PathBuf::new(); 0], "somebody may still read them");
+        assert!(catalog.retire().unwrap().is_empty(), "somebody may still read them");
         assert_eq!(catalog.named_files().unwrap().len(), 3);
         let past = "UPDATE ducklake_snapshot SET snapshot_time = '2020-01-01 00:00:00.000+00'";
         catalog.connection.execute(past, []).unwrap();
         let retired = catalog.retire().unwrap();
-        assert_eq!(retired.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(
+            retired.iter().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect::<Vec<_>>(),
+            ["a", "b"]
+        );
         assert_eq!(ids(&catalog), [2]);
         assert_eq!(number(&catalog, "SELECT count(*) FROM ducklake_snapshot"), 1);
         assert_eq!(number(&catalog, "SELECT count(*) FROM ducklake_file_column_stats"), 1);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::rows::{assert_holds, batch};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_gives_the_same_table(

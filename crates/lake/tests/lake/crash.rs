@@ -16,10 +16,11 @@ const CHILD: &str = "MATAGI_LAKE_CRASH_CHILD";
 const ROWS: u64 = 6_000;
 const COMMIT_ROWS: u64 = 60;
 
-const KILLS: u32 = 60;
+/// Kills that hit in the middle: after the child's first commit, before its end.
+const KILLS: u32 = 50;
 
-/// Longest life of a child. Most die long before they are through.
-const LIFE_MS_MAX: u64 = 700;
+/// Longest life of a child at first; on a busy machine, where it dies before its first commit, the next may live longer.
+const LIFE_MS_MAX: u64 = 600;
 
 /// Runs in the child: reads the evidence from its beginning, and says after each commit how far it is acknowledged.
 #[test]
@@ -66,13 +67,16 @@ fn run_child(dir: &Path, life: Option<Duration>) -> (u64, bool) {
 #[test]
 fn a_killed_ingest_loses_nothing_that_was_acknowledged() {
     let mut dir = tempfile::tempdir().unwrap();
-    let (mut kills, mut acknowledged_max, mut random) = (0, 0, 0x2545_f491_4f6c_dd1d_u64);
+    let (mut kills, mut acknowledged_max, mut life_ms_max) = (0, 0, LIFE_MS_MAX);
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
     while kills < KILLS {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        let (acknowledged, killed) = run_child(dir.path(), Some(Duration::from_millis(random % LIFE_MS_MAX)));
-        kills += u32::from(killed);
+        let (acknowledged, killed) = run_child(dir.path(), Some(Duration::from_millis(random % life_ms_max)));
+        let hit = killed && acknowledged > 0;
+        kills += u32::from(hit);
+        life_ms_max = if hit { life_ms_max } else { (life_ms_max * 9 / 8).min(10 * LIFE_MS_MAX) };
         acknowledged_max = acknowledged.max(acknowledged_max);
         // A child may die before it made the lake.
         let Ok(lake) = Lake::open(dir.path()) else { continue };
@@ -96,6 +100,7 @@ fn a_killed_ingest_loses_nothing_that_was_acknowledged() {
     let sources = lake.sources().unwrap();
     let (last, killed) = sources.split_last().unwrap();
     assert_eq!(last.status, "complete");
-    assert!(killed.iter().all(|source| source.status == "interrupted"));
+    // A child may be killed between its last commit and its exit.
+    assert!(killed.iter().all(|source| ["interrupted", "complete"].contains(&source.status.as_str())));
     assert_eq!(sources.iter().map(|source| source.rows).sum::<u64>(), ROWS, "each row is counted where it was added");
 }

@@ -21,7 +21,9 @@ fn noise(number: u64) -> EventBatch {
     let mut builder = SaasBuilder::default();
     for number in number * BATCH_ROWS..(number + 1) * BATCH_ROWS {
         let mut row = saas(number);
-        row.raw = Some((0..128).map(|part: u64| Uid::of(&[&number.to_le_bytes(), &part.to_le_bytes()]).to_string()).collect());
+        row.raw = Some(
+            (0..128).map(|part: u64| Uid::of(&[&number.to_le_bytes(), &part.to_le_bytes()]).to_string()).collect(),
+        );
         builder.push(row);
     }
     builder.finish()
@@ -83,7 +85,9 @@ impl Drop for Mounted<'_> {
 fn a_full_disk_loses_nothing_and_more_room_completes_it() {
     let dir = tempfile::tempdir().unwrap();
     if !mount("size=5m", dir.path()) {
-        return say("\nSKIPPED a_full_disk_loses_nothing...: no right to mount a small disk; a_limit_on_files... stands in\n");
+        return say(
+            "\nSKIPPED a_full_disk_loses_nothing...: no right to mount a small disk; a_limit_on_files... stands in\n",
+        );
     }
     let _mounted = Mounted(dir.path());
     let lake = Lake::create(dir.path()).unwrap();

@@ -7,9 +7,10 @@ use std::process::Command;
 use matagi_lake::{Lake, QueryLimits};
 use serde_json::{Value, json};
 
-use crate::rows::{batch, ingest, sign_ins};
+use crate::rows::{batch, ingest, saas, sign_ins};
 
-const PACKAGES: [&str; 3] = ["duckdb==1.5.5", "duckdb-extension-ducklake==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5"];
+const PACKAGES: [&str; 3] =
+    ["duckdb==1.5.5", "duckdb-extension-ducklake==1.5.5", "duckdb-extension-sqlite-scanner==1.5.5"];
 
 /// The packages in a folder of the build, fetched once; `None` where Python or its registry cannot be reached.
 fn packages() -> Option<PathBuf> {
@@ -25,8 +26,10 @@ fn packages() -> Option<PathBuf> {
 }
 
 fn duckdb(packages: &Path, lake: &Path, mode: &str) -> Value {
+    // The identity of our row 3100, for the row that DuckDB appends.
+    let identity = saas(3100).common.event_uid.to_string();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/duckdb_attach.py");
-    let output = Command::new("python3").arg(script).arg(packages).arg(lake).arg(mode).output().unwrap();
+    let output = Command::new("python3").arg(script).arg(packages).arg(lake).args([mode, &identity]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -50,7 +53,8 @@ fn ours(lake: &Lake) -> Value {
 #[test]
 fn duckdb_finds_the_same() {
     let Some(packages) = packages() else {
-        let skipped = "\nSKIPPED duckdb_finds_the_same: pip cannot fetch DuckDB here, so the open format was NOT checked\n";
+        let skipped =
+            "\nSKIPPED duckdb_finds_the_same: pip cannot fetch DuckDB here, so the open format was NOT checked\n";
         return std::io::stderr().write_all(skipped.as_bytes()).unwrap();
     };
     let lake = Lake::temporary().unwrap();

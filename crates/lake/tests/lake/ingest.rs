@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use matagi_lake::{Lake, LakeError};
+use matagi_lake::{Lake, LakeError, QueryLimits};
 use matagi_model::{EventBatch, Note, Reject, Time};
 
 use crate::rows::{START, assert_holds, batch, ingest, sign_ins};
@@ -59,9 +59,9 @@ fn duplicates_are_found_within_a_batch_across_flushes_and_after_reopening() {
 /// A day with more rows than may be remembered is streamed; many days push each other out of memory.
 #[test]
 fn duplicates_are_found_however_little_memory_there_is() {
-    for uids_max in [0, 10, 60, 10_000] {
+    for uids_max in [0, 60, 10_000] {
         let lake = Lake::temporary().unwrap();
-        for _ in 0..3 {
+        for _ in 0..2 {
             let mut writer = lake.ingest().unwrap().with_limits(50_000, uids_max);
             writer.begin("a", None).unwrap();
             for start in (0..400).step_by(40) {
@@ -72,7 +72,7 @@ fn duplicates_are_found_however_little_memory_there_is() {
         }
         assert_holds(&lake, 0..420);
         let sources = lake.sources().unwrap();
-        assert_eq!(sources.iter().map(|source| source.rows).collect::<Vec<_>>(), [420, 0, 0], "{uids_max}");
+        assert_eq!(sources.iter().map(|source| source.rows).collect::<Vec<_>>(), [420, 0], "{uids_max}");
         assert_eq!(sources[0].duplicates, 180);
     }
 }
@@ -212,7 +212,7 @@ fn places_without_a_lake_say_so() {
     ingest(&lake, "a", vec![batch(0..5)]);
     let again = Lake::open_or_create(lake.path()).unwrap();
     assert_holds(&again, 0..5);
-    assert_eq!(again.query("SELECT count(*) FROM saas", &Default::default()).unwrap().to_rows(), [["5"]]);
+    assert_eq!(again.query("SELECT count(*) FROM saas", &QueryLimits::default()).unwrap().to_rows(), [["5"]]);
     assert!(matches!(Lake::create(lake.path()), Err(LakeError::Exists { .. })));
     let connection = rusqlite::Connection::open(lake.path().join("catalog.db")).unwrap();
     connection.execute("UPDATE matagi_meta SET value = '99' WHERE key = 'format'", []).unwrap();

@@ -24,13 +24,15 @@ fn message(lake: &Lake, sql: &str) -> String {
 #[test]
 fn addresses_are_asked_for_and_shown_as_text() {
     let lake = lake(100);
-    let count = |condition: &str| ask(&lake, &format!("SELECT count(*) FROM saas WHERE {condition}")).to_rows()[0][0].clone();
+    let count =
+        |condition: &str| ask(&lake, &format!("SELECT count(*) FROM saas WHERE {condition}")).to_rows()[0][0].clone();
     assert_eq!(count("src_ip = ip('192.0.2.1')"), "1");
     assert_eq!(count("src_ip = ip('::ffff:192.0.2.1')"), "1");
     assert_eq!(count("cidr(src_ip, '192.0.2.0/24')"), "66");
     assert_eq!(count("cidr(src_ip, '192.0.2.64/26')"), "24");
     assert_eq!(count("cidr(src_ip, '2001:db8::/32')"), "34");
-    let row = ask(&lake, "SELECT src_ip, ip_text(src_ip) t, min(event_uid) u FROM saas WHERE source_record = 2 GROUP BY 1");
+    let row =
+        ask(&lake, "SELECT src_ip, ip_text(src_ip) t, min(event_uid) u FROM saas WHERE source_record = 2 GROUP BY 1");
     assert_eq!(row.to_rows()[0][..2], ["192.0.2.1", "192.0.2.1"]);
     let uid = row.to_rows()[0][2].clone();
     assert_eq!(uid.len(), 32);
@@ -43,7 +45,8 @@ fn addresses_are_asked_for_and_shown_as_text() {
 #[test]
 fn views_show_text() {
     let lake = lake(50);
-    let result = ask(&lake, "SELECT time, src_ip, event_uid, folders, raw FROM saas_v ORDER BY source_record DESC LIMIT 2");
+    let result =
+        ask(&lake, "SELECT time, src_ip, event_uid, folders, raw FROM saas_v ORDER BY source_record DESC LIMIT 2");
     let rows = result.to_json();
     assert_eq!(rows[0]["time"], serde_json::Value::Null, "an unknown time is nothing, not 1970");
     assert_eq!(rows[1]["src_ip"], "2001:db8::30");
@@ -95,7 +98,7 @@ fn mistakes_are_explained_in_one_line() {
     let lake = lake(5);
     let error = message(&lake, "SELECT usr_name FROM saas");
     assert!(error.starts_with("there is no column usr_name; near: user_name"), "{error}");
-    assert!(message(&lake, "SELECT FROM WHERE").starts_with("not SQL"));
+    assert!(message(&lake, "SELEC 1").starts_with("not SQL"));
     assert!(message(&lake, "SELECT * FROM sas").contains("sas"));
     for sql in ["SELECT x", "SELECT nofunction(1)", "", "SELECT count(*) FROM saas WHERE raw > 1 + 'x'", "SELECT 1/0"] {
         if let Err(error) = lake.query(sql, &QueryLimits::default()) {
@@ -114,9 +117,12 @@ fn rows_time_and_memory_are_limited() {
     let small = QueryLimits { result_bytes_max: 1, ..QueryLimits::default() };
     assert!(lake.query("SELECT raw FROM saas", &small).unwrap().truncated);
     let hurried = QueryLimits { time_max: Duration::from_millis(300), ..QueryLimits::default() };
-    let endless = "SELECT count(*) FROM generate_series(1, 100000) a(x), generate_series(1, 10000000) b(y) WHERE x * y % 7 = 3";
+    let endless =
+        "SELECT count(*) FROM generate_series(1, 100000) a(x), generate_series(1, 10000000) b(y) WHERE x * y % 7 = 3";
     let error = lake.query(endless, &hurried).unwrap_err();
     assert!(matches!(error, LakeError::Limit { .. }), "{error}");
+    let again = lake.query("SELECT count(*) FROM saas", &QueryLimits::default()).unwrap();
+    assert_eq!(again.to_rows(), [["100"]], "the engine is free again");
     let poor = QueryLimits { memory_bytes_max: 1 << 20, ..QueryLimits::default() };
     let greedy = "SELECT array_agg(x) FROM generate_series(1, 3000000) t(x)";
     let error = lake.query(greedy, &poor).unwrap_err();
@@ -139,7 +145,8 @@ fn another_runtime_may_ask() {
     let rows = runtime.block_on(async {
         let lake = std::sync::Arc::new(lake(10));
         let asked = std::sync::Arc::clone(&lake);
-        let rows = tokio::task::spawn_blocking(move || ask(&asked, "SELECT count(*) FROM saas").to_rows()).await.unwrap();
+        let rows =
+            tokio::task::spawn_blocking(move || ask(&asked, "SELECT count(*) FROM saas").to_rows()).await.unwrap();
         drop(lake);
         rows
     });

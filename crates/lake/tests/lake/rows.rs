@@ -17,19 +17,22 @@ pub fn saas(number: u64) -> Saas {
             folders: (0..number % 3).map(|folder| format!("\\Folder {folder}")).collect(),
             message_uids: vec![format!("<{number}@example.org>")],
             item_count: Some(number),
-            is_throttled: (number % 2 == 0).then_some(number % 4 == 0),
+            is_throttled: number.is_multiple_of(2).then_some(number.is_multiple_of(4)),
             ..SaasOwn::default()
         },
         raw: Some(format!("{{\"Id\":{number},\"Text\":\"受信トレイ {number}\"}}")),
         ..Saas::default()
     };
     let hours = i64::try_from(number.wrapping_mul(2_654_435_761) % 144).unwrap();
-    row.common.time =
-        if number % 50 == 49 { Time::UNKNOWN } else { START.plus_us(hours * Time::HOUR_US + i64::try_from(number).unwrap()) };
+    row.common.time = if number % 50 == 49 {
+        Time::UNKNOWN
+    } else {
+        START.plus_us(hours * Time::HOUR_US + i64::try_from(number).unwrap())
+    };
     row.common.event_uid = Uid::of(&[b"test", &number.to_le_bytes()]);
     row.common.class_uid = 6005;
     row.common.api_operation = Some("MailItemsAccessed".into());
-    row.common.user_name = (number % 11 != 0).then(|| format!("user{}@example.org", number % 7));
+    row.common.user_name = (!number.is_multiple_of(11)).then(|| format!("user{}@example.org", number % 7));
     row.common.src_ip = Some(address(number));
     row.common.source_record = number + 1;
     row
@@ -67,7 +70,9 @@ pub fn sign_ins(numbers: impl IntoIterator<Item = u64>) -> EventBatch {
 pub fn ingest(lake: &Lake, path: &str, batches: Vec<EventBatch>) -> matagi_lake::SourceSummary {
     let mut ingest = lake.ingest().unwrap();
     ingest.begin(path, Some("test")).unwrap();
-    batches.into_iter().for_each(|batch| ingest.append(batch).unwrap());
+    for batch in batches {
+        ingest.append(batch).unwrap();
+    }
     let summary = ingest.end("complete", None).unwrap();
     ingest.finish().unwrap();
     summary
@@ -94,8 +99,20 @@ pub fn contents(lake: &Lake) -> BTreeMap<u64, Saas> {
 }
 
 const ALL: [&str; 14] = [
-    "time", "event_uid", "class_uid", "api_operation", "user_name", "src_ip", "source_path", "source_record", "mailbox",
-    "folders", "message_uids", "item_count", "is_throttled", "raw",
+    "time",
+    "event_uid",
+    "class_uid",
+    "api_operation",
+    "user_name",
+    "src_ip",
+    "source_path",
+    "source_record",
+    "mailbox",
+    "folders",
+    "message_uids",
+    "item_count",
+    "is_throttled",
+    "raw",
 ];
 
 fn read(view: &matagi_model::tables::SaasView<'_>, row: usize) -> Saas {

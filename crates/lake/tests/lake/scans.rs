@@ -10,9 +10,10 @@ fn order(lake: &Lake, cluster_bytes_max: u64) -> Vec<(Time, Uid, Option<String>)
     lake.scan_within(Table::Saas, &["user_name", "time", "event_uid"], cluster_bytes_max, &mut |batch| {
         assert!(batch.rows() <= 8192);
         let view = batch.common();
-        rows.extend((0..batch.rows()).map(|row| {
-            (view.time.get(row), view.event_uid.get(row), view.user_name.get(row).map(str::to_owned))
-        }));
+        rows.extend(
+            (0..batch.rows())
+                .map(|row| (view.time.get(row), view.event_uid.get(row), view.user_name.get(row).map(str::to_owned))),
+        );
         Ok(())
     })
     .unwrap();

@@ -20,7 +20,9 @@ fn peak_mib() -> u64 {
 #[ignore = "measures"]
 fn audit_rows_with_2_kb_of_json() {
     let rows: u64 = std::env::var("MATAGI_ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(100_000);
-    let filler: String = (0..40_u64).map(|part| format!("\"Key{part}\":\"{}\",", Uid::of(&[&part.to_le_bytes()]))).collect();
+    let keys: Vec<String> =
+        (0..40_u64).map(|part| format!("\"Key{part}\":\"{}\",", Uid::of(&[&part.to_le_bytes()]))).collect();
+    let filler = keys.concat();
     let lake = Lake::temporary().unwrap();
     let mut writer = lake.ingest().unwrap();
     writer.begin("evidence", None).unwrap();
