@@ -51,6 +51,11 @@ fn is_near(earlier: &Finding, later: &Finding) -> bool {
 fn keyed(findings: &[Finding], context: &Context) -> BTreeMap<Entity, Vec<usize>> {
     let mut keys: BTreeMap<Entity, Vec<usize>> = BTreeMap::new();
     for (index, finding) in findings.iter().enumerate() {
+        // A mild finding belongs to an incident only when something about it is strange.
+        let is_ordinary = finding.severity <= Severity::Low && !finding.reasons.iter().any(|one| is_strange(&one.code));
+        if is_ordinary {
+            continue;
+        }
         for key in keys_of(finding, context) {
             keys.entry(key).or_default().push(index);
         }

@@ -61,7 +61,8 @@ const SENTENCES_MAX: usize = 25;
 pub(super) fn narrative(members: &[&Finding], subject: Option<&str>, context: &Context) -> Vec<Sentence> {
     let mut told: Vec<Sentence> = Vec::new();
     let mut order: Vec<&&Finding> = members.iter().filter(|finding| finding.severity >= Severity::Low).collect();
-    order.sort_by_key(|finding| (finding.first_time(), finding.stage, finding.id()));
+    // What has no time (a rule found in an export of rules) is told last.
+    order.sort_by_key(|finding| (!finding.first_time().is_known(), finding.first_time(), finding.stage, finding.id()));
     for finding in order {
         let sentence = sentence(finding);
         if !told.contains(&sentence) && told.len() < SENTENCES_MAX {

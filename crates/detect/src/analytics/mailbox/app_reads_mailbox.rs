@@ -17,8 +17,8 @@ static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/app-reads-mailbox",
     catalogue: &["MBX-042"],
     title: Text::new(
-        "The application {app} {does} mail of {mailboxes} mailboxes",
-        "アプリ {app} が {mailboxes} 個のメールボックスにアクセス（{does}）",
+        "Application {app} touches mail in {mailboxes} mailbox(es)",
+        "アプリ {app} が {mailboxes} 個のメールボックスのメールにアクセス",
     ),
     question: Text::new(
         "Which applications touch mailboxes, and which of them are new?",
@@ -116,10 +116,18 @@ struct App {
     records: u64,
 }
 
+/// When, by whom and under which name an application was let in, with the proof.
+struct LetIn {
+    time: Time,
+    actor: String,
+    name: String,
+    proof: Evidence,
+}
+
 struct Apps {
     context: Context,
-    /// Application id → when it was last let in, by whom, and the proof.
-    consents: BTreeMap<String, (Time, String, Evidence)>,
+    /// By application id, the last time.
+    consents: BTreeMap<String, LetIn>,
     apps: BTreeMap<String, App>,
 }
 
@@ -144,7 +152,13 @@ impl Apps {
             let actor = row.user_name.get(index).unwrap_or("-").to_owned();
             let evidence = Evidence::of(Table::Iam, &row, index, &consent.told());
             for uid in consent.app_uids {
-                self.consents.insert(uid, (row.time.get(index), actor.clone(), evidence.clone()));
+                let let_in = LetIn {
+                    time: row.time.get(index),
+                    actor: actor.clone(),
+                    name: consent.app.clone(),
+                    proof: evidence.clone(),
+                };
+                self.consents.insert(uid, let_in);
             }
         }
     }
@@ -190,8 +204,8 @@ impl Apps {
         let first = app.first.filter(|first| first.is_known());
         let history_us = first.map_or(0, |first| first.since_us(self.context.estate.first_time));
         let is_watched = history_us as f64 >= parameter("history_days") * Time::DAY_US as f64;
-        let consent = self.consents.get(uid).filter(|(time, ..)| {
-            let since_us = first.map_or(0, |first| first.since_us(*time));
+        let consent = self.consents.get(uid).filter(|let_in| {
+            let since_us = first.map_or(0, |first| first.since_us(let_in.time));
             since_us >= 0 && since_us as f64 <= parameter("consent_days") * Time::DAY_US as f64
         });
         let is_wide = app.peak as f64 >= parameter("mailboxes_10_minutes_high");
@@ -203,10 +217,10 @@ impl Apps {
         }
         let mut severity = Severity::Medium;
         let mut evidence = app.evidence.iter().cloned();
-        let name = app.name.clone().unwrap_or_else(|| uid.to_owned());
+        let let_in_as = consent.map(|let_in| let_in.name.clone());
+        let name = app.name.clone().or(let_in_as).unwrap_or_else(|| uid.to_owned());
         let mut finding = Finding::new(&META, severity, evidence.next()?)
             .titled("app", &name)
-            .titled("does", if app.sends { "read/send" } else { "read" })
             .titled("mailboxes", app.mailboxes.len().to_string())
             .about(Entity::new(EntityKind::Application, uid), Role::Source);
         let told = |name: &'static str, value: String| (name, value);
@@ -224,12 +238,15 @@ impl Apps {
             severity = severity.raised();
             finding = finding.because(Reason::new("many-mailboxes", 3.0, [told("count", app.peak.to_string())]));
         }
-        if let Some((time, actor, proof)) = consent {
+        if let Some(let_in) = consent {
             severity = severity.max(Severity::High);
-            let hours = first.map_or(0, |first| first.since_us(*time)) / Time::HOUR_US;
-            let reason =
-                Reason::new("fresh-consent", 4.0, [told("hours", hours.to_string()), told("actor", actor.clone())]);
-            finding = finding.because(reason).proved_by(proof.clone());
+            let hours = first.map_or(0, |first| first.since_us(let_in.time)) / Time::HOUR_US;
+            let reason = Reason::new(
+                "fresh-consent",
+                4.0,
+                [told("hours", hours.to_string()), told("actor", let_in.actor.clone())],
+            );
+            finding = finding.because(reason).proved_by(let_in.proof.clone());
         }
         if app.sends {
             severity = severity.raised();

@@ -95,11 +95,27 @@ struct Guesses {
     users: BTreeMap<String, Account>,
 }
 
-#[derive(Debug, Default)]
+struct Failure {
+    time: Time,
+    ip: Option<Ip>,
+    client: Option<String>,
+    is_lockout: bool,
+    evidence: Evidence,
+}
+
+#[derive(Default)]
 struct Account {
+    /// Failures of the last hour that no attack has taken yet.
+    waiting: VecDeque<Failure>,
+    /// Times of all failures of the last hour.
     window: VecDeque<Time>,
+    attack: Option<Attack>,
+}
+
+/// The failures of hours that were too busy for a person.
+#[derive(Default)]
+struct Attack {
     peak: usize,
-    is_attacked: bool,
     failures: u64,
     lockouts: u64,
     ips: BTreeSet<Ip>,
@@ -120,18 +136,21 @@ impl Fold for Guesses {
             }
             match class {
                 SignIn::BadPassword | SignIn::Locked => {
+                    let failure = Failure {
+                        time,
+                        ip: row.src_ip.get(index).filter(|ip| !ip.is_internal()),
+                        client: row.user_agent.get(index).map(|user_agent| client(user_agent).name()),
+                        is_lockout: class == SignIn::Locked,
+                        evidence: Evidence::of(Table::Auth, &row, index, ""),
+                    };
                     let account = self.users.entry(user.to_owned()).or_default();
-                    account.failure(time, class, row.src_ip.get(index), row.user_agent.get(index).map(client));
-                    if account.evidence.len() < KEPT_MAX {
-                        account.evidence.push(Evidence::of(Table::Auth, &row, index, ""));
-                    }
-                    account.judge(self.burst_min, self.hour_min);
+                    account.failed(failure, self.burst_min, self.hour_min);
                 }
                 SignIn::Ok => {
-                    let Some(account) = self.users.get_mut(user) else { continue };
-                    let by_guesser = row.src_ip.get(index).is_some_and(|ip| account.ips.contains(&ip));
-                    if account.is_attacked && by_guesser && account.success.is_none() {
-                        account.success = Some(Evidence::of(Table::Auth, &row, index, ""));
+                    let attack = self.users.get_mut(user).and_then(|account| account.attack.as_mut());
+                    let Some(attack) = attack.filter(|attack| attack.success.is_none()) else { continue };
+                    if row.src_ip.get(index).is_some_and(|ip| attack.ips.contains(&ip)) {
+                        attack.success = Some(Evidence::of(Table::Auth, &row, index, ""));
                     }
                 }
                 _ => {}
@@ -141,35 +160,46 @@ impl Fold for Guesses {
 
     fn finish(self: Box<Self>) -> Vec<Finding> {
         let habits = &self.context.estate.users;
-        let attacked = self.users.iter().filter(|(_, account)| account.is_attacked);
-        attacked.map(|(user, account)| account.finding(user, account.is_at_home(habits.get(user)))).collect()
+        let attacked = self.users.iter().filter_map(|(user, account)| Some((user, account.attack.as_ref()?)));
+        attacked.map(|(user, attack)| attack.finding(user, attack.is_at_home(habits.get(user)))).collect()
     }
 }
 
 impl Account {
-    fn failure(&mut self, time: Time, class: SignIn, ip: Option<Ip>, client: Option<crate::base::Client>) {
-        const ADDRESSES_MAX: usize = 200;
-        self.failures += 1;
-        self.lockouts += u64::from(class == SignIn::Locked);
-        if self.ips.len() < ADDRESSES_MAX {
-            self.ips.extend(ip.filter(|ip| !ip.is_internal()));
-        }
-        if self.clients.len() < ADDRESSES_MAX {
-            self.clients.extend(client.map(|client| client.name()));
-        }
-        self.window.push_back(time);
-        while self.window.front().is_some_and(|oldest| time.since_us(*oldest) > Time::HOUR_US)
-            || self.window.len() > WINDOW_MAX
-        {
+    fn failed(&mut self, failure: Failure, burst_min: usize, hour_min: usize) {
+        let now = failure.time;
+        self.window.push_back(now);
+        self.waiting.push_back(failure);
+        let is_old = |time: Time| now.since_us(time) > Time::HOUR_US;
+        while self.window.front().is_some_and(|time| is_old(*time)) || self.window.len() > WINDOW_MAX {
             self.window.pop_front();
         }
-        self.peak = self.peak.max(self.window.len());
+        while self.waiting.front().is_some_and(|failure| is_old(failure.time)) || self.waiting.len() > WINDOW_MAX {
+            self.waiting.pop_front();
+        }
+        let burst = self.window.iter().rev().take_while(|time| now.since_us(**time) <= 5 * Time::MINUTE_US).count();
+        if burst >= burst_min || self.window.len() >= hour_min {
+            let attack = self.attack.get_or_insert_default();
+            attack.peak = attack.peak.max(self.window.len());
+            self.waiting.drain(..).for_each(|failure| attack.take(failure));
+        }
     }
+}
 
-    fn judge(&mut self, burst_min: usize, hour_min: usize) {
-        let last = self.window.back().copied().unwrap_or_default();
-        let burst = self.window.iter().rev().take_while(|time| last.since_us(**time) <= 5 * Time::MINUTE_US).count();
-        self.is_attacked |= burst >= burst_min || self.window.len() >= hour_min;
+impl Attack {
+    fn take(&mut self, failure: Failure) {
+        const ADDRESSES_MAX: usize = 200;
+        self.failures += 1;
+        self.lockouts += u64::from(failure.is_lockout);
+        if self.ips.len() < ADDRESSES_MAX {
+            self.ips.extend(failure.ip);
+        }
+        if self.clients.len() < ADDRESSES_MAX {
+            self.clients.extend(failure.client);
+        }
+        if self.evidence.len() < KEPT_MAX {
+            self.evidence.push(failure.evidence);
+        }
     }
 
     /// Whether all tries came from where the user was before the first of them.

@@ -17,7 +17,10 @@ pub struct MailReadBurst;
 static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/mail-read-burst",
     catalogue: &["MBX-040"],
-    title: Text::new("{count} messages of {mailbox} read {how}", "{mailbox} のメール {count} 通が閲覧された（{how}）"),
+    title: Text::new(
+        "{count} messages of {mailbox} read from {from}",
+        "{from} から {mailbox} のメール {count} 通が閲覧された",
+    ),
     question: Text::new(
         "Whose mail was read in bulk, from where, and which messages?",
         "誰のメールが、どこから、どれだけまとめて読まれたか。",
@@ -234,14 +237,11 @@ impl Reader {
         let count = if self.is_new { self.messages.len() as u64 } else { u64::from(peak) };
         let severity = if self.is_new { Severity::High } else { Severity::Medium };
         let mut evidence = self.evidence.iter().cloned();
-        let how = match (&self.around, self.is_new) {
-            (Some(around), true) => around.place.ip.to_string(),
-            _ => "1 h".to_owned(),
-        };
+        let from = self.around.as_ref().map_or_else(|| "-".to_owned(), |around| around.place.ip.to_string());
         let mut finding = Finding::new(&META, severity, evidence.next().expect("a reader has records"))
             .titled("count", count.to_string())
             .titled("mailbox", mailbox)
-            .titled("how", how)
+            .titled("from", from)
             .about(Entity::mailbox(mailbox), Role::Victim)
             .because(Reason::new(
                 "messages",
