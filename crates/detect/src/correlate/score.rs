@@ -26,6 +26,8 @@ const fn points(severity: Severity) -> f64 {
 const STAGE_POINTS: f64 = 8.0;
 /// Points when getting in came before what was done inside.
 const ORDER_POINTS: f64 = 5.0;
+/// Points when at least three parts of a takeover were seen, getting in among them.
+const CHAIN_POINTS: f64 = 5.0;
 const SCORE_MAX: f64 = 100.0;
 
 pub(super) fn score(members: &[&Finding], stages: &[StageStep], context: &Context) -> Scored {
@@ -68,6 +70,12 @@ pub(super) fn score(members: &[&Finding], stages: &[StageStep], context: &Contex
     if is_in_order(stages, &telling) {
         reasons.push(Reason::new("in-order", ORDER_POINTS, []));
     }
+    let entered = telling.contains(&Stage::InitialAccess) || telling.contains(&Stage::CredentialAcquisition);
+    let is_takeover = entered && telling.iter().any(|stage| *stage >= Stage::Persistence);
+    let is_chain = is_takeover && telling.len() >= 3;
+    if is_chain {
+        reasons.push(Reason::new("takeover-chain", CHAIN_POINTS, []));
+    }
     let important = context.settings.important_users.iter().find(|user| {
         members.iter().any(|finding| {
             finding.values(EntityKind::User).chain(finding.values(EntityKind::Mailbox)).any(|one| one == *user)
@@ -80,9 +88,6 @@ pub(super) fn score(members: &[&Finding], stages: &[StageStep], context: &Contex
     if total > SCORE_MAX {
         reasons.push(Reason::new("cap", rounded(SCORE_MAX - total), []));
     }
-    let entered = telling.contains(&Stage::InitialAccess) || telling.contains(&Stage::CredentialAcquisition);
-    let is_takeover = entered && telling.iter().any(|stage| *stage >= Stage::Persistence);
-    let is_chain = is_takeover && telling.len() >= 3;
     let worst = members.iter().map(|finding| finding.severity).max().unwrap_or_default();
     let severity = if is_chain { Severity::Critical } else { band(total).max(worst.min(Severity::High)) };
     let severity = if members.len() == 1 { worst } else { severity };

@@ -138,10 +138,10 @@ impl Fold for Sessions {
 
     fn finish(self: Box<Self>) -> Vec<Finding> {
         let sessions = self.sessions.iter();
-        sessions
-            .filter(|(_, session)| session.stays.len() > 1)
-            .map(|((user, uid), session)| session.finding(user, uid))
-            .collect()
+        // Between places that are both a habit, people and their programs move all day: nothing to tell.
+        let is_told = |session: &Session| session.stays.len() > 1 && session.stays.iter().any(Stay::is_strange);
+        let told = sessions.filter(|(_, session)| is_told(session));
+        told.map(|((user, uid), session)| session.finding(user, uid)).collect()
     }
 }
 
@@ -150,6 +150,12 @@ fn place_name(around: &Surroundings) -> String {
     match around.place.asn {
         Some(_) => format!("{} {}", around.place.country_name(), around.place.network()),
         None => format!("{} {}", around.place.country_name(), around.place.ip.place()),
+    }
+}
+
+impl Stay {
+    fn is_strange(&self) -> bool {
+        self.around.as_deref().is_some_and(|(around, _)| around.is_new_place())
     }
 }
 
@@ -180,8 +186,7 @@ impl Session {
                     told("second_ip", &second.ip.to_string()),
                 ],
             ));
-        // Between places that are both a habit, people and their programs move all day.
-        let mut severity = if strange.is_empty() { Severity::Low } else { Severity::Medium };
+        let mut severity = Severity::Medium;
         let is_new_program =
             strange.iter().any(|around| around.is_tool() || around.program.is_new() || around.place.hosting);
         let is_abroad = stays.iter().any(|stay| stay.country != first.country);
@@ -193,12 +198,12 @@ impl Session {
                 [told("first", &first.client), told("second", &second.client)],
             ));
         }
-        if !strange.is_empty() && (is_interleaved || is_abroad) {
+        if is_interleaved || is_abroad {
             severity = severity.raised();
         }
-        if is_interleaved && !strange.is_empty() {
+        if is_interleaved {
             finding = finding.because(Reason::new("interleaved", 2.0, []));
-        } else if !other_client && !is_abroad && !strange.is_empty() {
+        } else if !other_client && !is_abroad {
             severity = severity.lowered();
             finding = finding.because(Reason::new("moved", -2.0, []));
         }
@@ -207,8 +212,7 @@ impl Session {
         }
         finding.severity = severity.min(Severity::High);
         for stay in &stays {
-            let is_strange = stay.around.as_deref().is_some_and(|(around, _)| around.is_new_place());
-            finding = finding.about(Entity::ip(stay.ip), if is_strange { Role::Source } else { Role::Context });
+            finding = finding.about(Entity::ip(stay.ip), if stay.is_strange() { Role::Source } else { Role::Context });
         }
         let more = self.stays.iter().map(|stay| stay.acts).sum::<u64>().saturating_sub(stays.len() as u64);
         stays[1..].iter().fold(finding, |finding, stay| finding.proved_by(stay.evidence.clone())).and_more(more)
