@@ -1,5 +1,8 @@
 //! Which program a user agent stands for.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 /// A user agent, reduced to what a person would recognise.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Client {
@@ -84,8 +87,29 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("linux", "Linux"),
 ];
 
-/// Reads a user agent or client description.
+/// User agents remembered by [`client`]: an organisation has a few hundred, evidence repeats them a million times.
+const REMEMBERED_MAX: usize = 4_096;
+
+thread_local! {
+    static REMEMBERED: RefCell<HashMap<String, Client>> = RefCell::default();
+}
+
+/// Reads a user agent or client description. What was read lately is remembered; the answer is the same.
 pub fn client(user_agent: &str) -> Client {
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(client) = remembered.get(user_agent) {
+            return client.clone();
+        }
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        let client = read(user_agent);
+        remembered.insert(user_agent.to_owned(), client.clone());
+        client
+    })
+}
+
+fn read(user_agent: &str) -> Client {
     let lower = user_agent.to_lowercase();
     let system = SYSTEMS.iter().find(|(mark, _)| lower.contains(mark)).map_or("", |(_, name)| name);
     if let Some((_, name)) = TOOLS.iter().find(|(mark, _)| lower.contains(mark)) {

@@ -149,6 +149,7 @@ pub(super) fn next_steps(members: &[&Finding]) -> Vec<NextStep> {
         .flat_map(|finding| finding.entities())
         .filter(|(entity, role)| entity.kind == EntityKind::Ip && *role == Role::Source)
         .map(|(entity, _)| entity.value.as_str())
+        .filter(|value| value.parse::<std::net::IpAddr>().is_ok())
         .collect();
     if !addresses.is_empty() {
         let list: Vec<&str> = addresses.into_iter().take(10).collect();
@@ -229,9 +230,10 @@ impl Steps {
                 self.add("remove-delegate", &[("mailbox", arg("mailbox")), ("trustee", arg("trustee"))], Some(command));
             }
             "mailbox/user-consent" | "mailbox/admin-consent" => {
+                // The name is a literal of OData inside a literal of PowerShell: double quotes would run what is in it.
+                let filter = quoted(&format!("displayName eq '{}'", arg("app").replace('\'', "''")));
                 let command = format!(
-                    "Get-MgServicePrincipal -Filter \"displayName eq {}\" | ForEach-Object {{ Update-MgServicePrincipal -ServicePrincipalId $_.Id -AccountEnabled:$false }}",
-                    quoted(arg("app")).replace('"', "")
+                    "Get-MgServicePrincipal -Filter {filter} | ForEach-Object {{ Update-MgServicePrincipal -ServicePrincipalId $_.Id -AccountEnabled:$false }}"
                 );
                 self.add("revoke-consent", &[("app", arg("app"))], Some(command));
             }
