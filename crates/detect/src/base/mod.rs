@@ -26,7 +26,7 @@ pub use place::{Place, distance_km, logged_place, place};
 pub use recipient::{Reach, Recipient, recipients};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
 pub use sign_in::{SignIn, class, is_silent_request};
-pub use surroundings::{SURROUNDING_COLUMNS, Surroundings, surroundings};
+pub use surroundings::{CHANGE_COLUMNS, Surroundings, surroundings};
 
 use matagi_model::ReasonText;
 

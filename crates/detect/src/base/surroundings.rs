@@ -26,9 +26,26 @@ pub struct Surroundings {
     pub is_common_network: bool,
 }
 
-/// The columns that [`surroundings`] reads beside those of evidence.
-pub const SURROUNDING_COLUMNS: [&str; 7] =
-    ["user_type", "src_country", "src_asn", "src_latitude", "src_longitude", "user_agent", "session_uid"];
+/// What an analytic of changes reads: the change itself, and the circumstances in which it was made ([`surroundings`]).
+pub const CHANGE_COLUMNS: &[&str] = &[
+    "entity_type",
+    "entity_name",
+    "entity_uid",
+    "mailbox",
+    "parameters",
+    "modified",
+    "status_id",
+    "user_type",
+    "user_uid",
+    "src_country",
+    "src_asn",
+    "src_latitude",
+    "src_longitude",
+    "user_agent",
+    "session_uid",
+    "app_uid",
+    "correlation_uid",
+];
 
 /// Users of an autonomous system that make it the organisation's own; and the share of all users that they must be.
 const ADOPTERS_MIN: usize = 3;

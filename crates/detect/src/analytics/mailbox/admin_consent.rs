@@ -8,7 +8,7 @@ use matagi_model::{
     Scan, Severity, Stage, Table, Text,
 };
 
-use crate::base::{Consent, Surroundings, by_actor, consent, dictionary, surroundings};
+use crate::base::{CHANGE_COLUMNS, Consent, Surroundings, by_actor, consent, dictionary, surroundings};
 
 /// The analytic.
 pub struct AdminConsent;
@@ -26,25 +26,7 @@ static META: AnalyticMeta = AnalyticMeta {
     ),
     stage: Stage::Persistence,
     attack: &["T1098.003", "T1528"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_type",
-            "entity_name",
-            "entity_uid",
-            "modified",
-            "status_id",
-            "user_type",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-            "correlation_uid",
-        ],
-        partition_by: &[],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &[] }],
     parameters: &[],
     reasons: &[
         ReasonText::new(

@@ -8,7 +8,7 @@ use matagi_model::{
     Scan, Severity, Stage, Table, Text, Time,
 };
 
-use crate::base::{Fields, Surroundings, by_actor, fields, is_service_side, surroundings};
+use crate::base::{CHANGE_COLUMNS, Fields, Surroundings, by_actor, fields, is_service_side, surroundings};
 
 /// The analytic.
 pub struct Delegation;
@@ -26,25 +26,7 @@ static META: AnalyticMeta = AnalyticMeta {
     ),
     stage: Stage::Persistence,
     attack: &["T1098.002"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_name",
-            "entity_uid",
-            "mailbox",
-            "parameters",
-            "status_id",
-            "user_type",
-            "user_uid",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-        ],
-        partition_by: &[],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &[] }],
     parameters: &[
         Parameter { name: "grants_per_hour_high", default: 3.0, reason: "a helpdesk grants one at a time" },
         Parameter { name: "new_account_days", default: 30.0, reason: "a trustee made for the purpose is young" },

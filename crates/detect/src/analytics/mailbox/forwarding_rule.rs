@@ -7,7 +7,8 @@ use matagi_model::{
 };
 
 use crate::base::{
-    Reach, Recipient, Rule, SENDS_ON, Surroundings, by_actor, dictionary, inbox_rule, recipients, surroundings,
+    CHANGE_COLUMNS, Reach, Recipient, Rule, SENDS_ON, Surroundings, by_actor, dictionary, inbox_rule, recipients,
+    surroundings,
 };
 
 /// The analytic.
@@ -26,24 +27,7 @@ static META: AnalyticMeta = AnalyticMeta {
     ),
     stage: Stage::Persistence,
     attack: &["T1114.003"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_type",
-            "entity_name",
-            "mailbox",
-            "parameters",
-            "status_id",
-            "user_type",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-        ],
-        partition_by: &["mailbox"],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &["mailbox"] }],
     parameters: &[],
     reasons: &[
         ReasonText::new("external", "{target} is outside of the organisation", "{target} は組織外のアドレスです"),

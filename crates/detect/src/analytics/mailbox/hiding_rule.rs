@@ -7,7 +7,7 @@ use matagi_model::{
     ReasonText, Role, Scan, Severity, Stage, Table, Text,
 };
 
-use crate::base::{Rule, dictionary, inbox_rule, surroundings};
+use crate::base::{CHANGE_COLUMNS, Rule, dictionary, inbox_rule, surroundings};
 
 /// The analytic.
 pub struct HidingRule;
@@ -22,25 +22,7 @@ static META: AnalyticMeta = AnalyticMeta {
     ),
     stage: Stage::Persistence,
     attack: &["T1564.008", "T1137.005"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_type",
-            "entity_name",
-            "mailbox",
-            "parameters",
-            "status_id",
-            "user_type",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-            "app_uid",
-        ],
-        partition_by: &["mailbox"],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &["mailbox"] }],
     parameters: &[
         Parameter {
             name: "score_medium_min",

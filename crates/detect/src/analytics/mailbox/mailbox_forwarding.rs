@@ -8,7 +8,7 @@ use matagi_model::{
     Scan, Severity, Stage, Table, Text, Time,
 };
 
-use crate::base::{Reach, by_actor, fields, is_service_side, recipients, surroundings, truthy};
+use crate::base::{CHANGE_COLUMNS, Reach, by_actor, fields, is_service_side, recipients, surroundings, truthy};
 
 /// The analytic.
 pub struct MailboxForwarding;
@@ -20,24 +20,7 @@ static META: AnalyticMeta = AnalyticMeta {
     question: Text::new("Which mailboxes send everything on?", "すべてのメールを転送しているメールボックスはどれか。"),
     stage: Stage::Persistence,
     attack: &["T1114.003"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_type",
-            "entity_name",
-            "mailbox",
-            "parameters",
-            "status_id",
-            "user_type",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-        ],
-        partition_by: &["mailbox"],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &["mailbox"] }],
     parameters: &[],
     reasons: &[
         ReasonText::new("external", "{target} is outside of the organisation", "{target} は組織外のアドレスです"),

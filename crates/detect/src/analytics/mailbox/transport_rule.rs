@@ -6,7 +6,7 @@ use matagi_model::{
     Scan, Severity, Stage, Table, Text,
 };
 
-use crate::base::{Reach, Rule, by_actor, dictionary, recipients, surroundings, transport_rule};
+use crate::base::{CHANGE_COLUMNS, Reach, Rule, by_actor, dictionary, recipients, surroundings, transport_rule};
 
 /// The analytic.
 pub struct TransportRule;
@@ -24,24 +24,7 @@ static META: AnalyticMeta = AnalyticMeta {
     ),
     stage: Stage::Persistence,
     attack: &["T1114.003", "T1564.008"],
-    scans: &[Scan {
-        table: Table::Iam,
-        columns: &[
-            "entity_type",
-            "entity_name",
-            "mailbox",
-            "parameters",
-            "status_id",
-            "user_type",
-            "src_country",
-            "src_asn",
-            "src_latitude",
-            "src_longitude",
-            "user_agent",
-            "session_uid",
-        ],
-        partition_by: &["entity_name"],
-    }],
+    scans: &[Scan { table: Table::Iam, columns: CHANGE_COLUMNS, partition_by: &["entity_name"] }],
     parameters: &[],
     reasons: &[
         ReasonText::new(
