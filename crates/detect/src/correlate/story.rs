@@ -62,7 +62,10 @@ pub(super) fn narrative(members: &[&Finding], subject: Option<&str>, context: &C
     let mut told: Vec<Sentence> = Vec::new();
     let mut order: Vec<&&Finding> = members.iter().filter(|finding| finding.severity >= Severity::Low).collect();
     // What has no time (a rule found in an export of rules) is told last.
-    order.sort_by_key(|finding| (!finding.first_time().is_known(), finding.first_time(), finding.stage, finding.id()));
+    order.sort_by_cached_key(|finding| {
+        let time = finding.first_time();
+        (!time.is_known(), time, finding.stage, finding.catalogue.first().cloned(), finding.id())
+    });
     for finding in order {
         let sentence = sentence(finding);
         if !told.contains(&sentence) && told.len() < SENTENCES_MAX {
