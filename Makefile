@@ -51,7 +51,7 @@ test: check-tools ## Everything that CI runs: format, lints, house rules, tests,
 	$(TARGET)/debug/xtask tidy
 	$(CARGO) test $(ALL) --doc
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	  $(CARGO) nextest run $(ALL); \
+	  $(CARGO) nextest run $(ALL) --no-fail-fast; \
 	else \
 	  echo "cargo-nextest is not installed; cargo test takes a little longer"; \
 	  $(CARGO) test $(ALL) --lib --bins --tests; \
