@@ -17,7 +17,7 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "The first build takes 5 to 15 minutes on 2 cores; later ones take seconds."
+	@echo "The first build of the demo takes about half an hour on 2 cores; later ones a few minutes at most."
 
 check-tools: ## Say which tools are missing, and where to get them
 	@./.ci/tools
