@@ -73,10 +73,11 @@ suspects AS (
     WHERE disabled_tries >= {{disabled_tries_min}} OR unknown_accounts >= {{unknown_accounts_min}}
 ),
 successes AS (
-    SELECT src_ip, count(DISTINCT user_name) AS succeeded
-    FROM auth
-    WHERE status_id = 1 AND src_ip IS NOT NULL
-    GROUP BY src_ip
+    SELECT auth.src_ip, count(DISTINCT auth.user_name) AS succeeded
+    FROM (SELECT DISTINCT src_ip FROM suspects) s
+    JOIN auth ON s.src_ip = auth.src_ip
+    WHERE auth.status_id = 1
+    GROUP BY auth.src_ip
 ),
 judged AS (
     SELECT suspects.*, coalesce(successes.succeeded, 0) AS succeeded,
@@ -87,8 +88,8 @@ judged AS (
 numbered AS (
     SELECT tries.*, judged.disabled_tries, judged.disabled_accounts, judged.unknown_accounts, judged.records, judged.succeeded, judged.is_list,
         row_number() OVER (PARTITION BY tries.src_ip, tries.day ORDER BY tries.time, tries.event_uid) AS place
-    FROM tries
-    JOIN judged ON tries.src_ip = judged.src_ip AND tries.day = judged.day
+    FROM judged
+    JOIN tries ON judged.src_ip = tries.src_ip AND judged.day = tries.day
 )
 SELECT event_uid, time, 'auth' AS "table", source_path, source_record, concat_ws(' · ', api_operation, user_name, ip_text(src_ip), status_code) AS fact,
     src_ip, day, user_name, disabled_tries, disabled_accounts, unknown_accounts, succeeded, records,

@@ -47,17 +47,32 @@ ja = "数分間に {attempts} 回の試行、{apps} アプリ、{agents} 種の�
 weight = 6.0
 */
 
-WITH shifted AS (
-    SELECT a.user_name, a.src_ip, a.status_code, a.api_operation, a.user_agent, coalesce(a.app_uid, a.app_name) AS app,
-        a.event_uid, a.time, a.source_path, a.source_record,
-        s.shift, floor((date_part('epoch', a.time) / 60 + s.shift * {{window_minutes}} / 2.0) / {{window_minutes}}) AS bin
+-- Counting distinct texts costs memory for every group: first the few windows that can matter, then their rows.
+WITH attempts AS (
+    SELECT a.user_name, a.src_ip, a.user_agent, coalesce(a.app_uid, a.app_name) AS app,
+        s.shift, floor((date_part('epoch', a.time) / 60 + s.shift * {{window_minutes}} / 2.0) / {{window_minutes}}) AS bin,
+        a.event_uid, a.time
     FROM auth a CROSS JOIN (VALUES (0), (1)) AS s(shift)
     WHERE a.user_name IS NOT NULL AND a.src_ip IS NOT NULL AND a.time > TIMESTAMP '1971-01-01T00:00:00'
 ),
+busy AS (
+    SELECT user_name, src_ip, shift, bin FROM attempts GROUP BY user_name, src_ip, shift, bin HAVING count(*) >= {{attempts_min}}
+),
+agents AS (
+    SELECT DISTINCT a.user_name, a.src_ip, a.shift, a.bin, a.user_agent
+    FROM busy b
+    JOIN attempts a ON b.user_name = a.user_name AND b.src_ip = a.src_ip AND b.shift = a.shift AND b.bin = a.bin
+    WHERE a.user_agent IS NOT NULL
+),
+sweeps AS (
+    SELECT user_name, src_ip, shift, bin FROM agents GROUP BY user_name, src_ip, shift, bin HAVING count(*) >= {{agents_min}}
+),
 windows AS (
-    SELECT user_name, src_ip, shift, bin, count(*) AS attempts, count(DISTINCT app) AS apps, count(DISTINCT user_agent) AS agents
-    FROM shifted
-    GROUP BY user_name, src_ip, shift, bin
+    SELECT a.user_name, a.src_ip, a.shift, a.bin, count(*) AS attempts, count(DISTINCT a.app) AS apps,
+        count(DISTINCT a.user_agent) AS agents, min(a.time) AS first_time, max(a.time) AS last_time
+    FROM sweeps b
+    JOIN attempts a ON b.user_name = a.user_name AND b.src_ip = a.src_ip AND b.shift = a.shift AND b.bin = a.bin
+    GROUP BY a.user_name, a.src_ip, a.shift, a.bin
 ),
 ranked AS (
     SELECT *, row_number() OVER (PARTITION BY user_name, src_ip ORDER BY agents DESC, attempts DESC, shift, bin) AS worst
@@ -65,12 +80,11 @@ ranked AS (
     WHERE attempts >= {{attempts_min}} AND apps >= {{applications_min}} AND agents >= {{agents_min}}
 ),
 numbered AS (
-    SELECT shifted.*, ranked.attempts, ranked.apps, ranked.agents,
-        row_number() OVER (PARTITION BY shifted.user_name, shifted.src_ip ORDER BY shifted.time, shifted.event_uid) AS place
-    FROM shifted
-    JOIN ranked ON shifted.user_name = ranked.user_name AND shifted.src_ip = ranked.src_ip
-        AND shifted.shift = ranked.shift AND shifted.bin = ranked.bin
-    WHERE ranked.worst = 1
+    SELECT a.*, coalesce(a.app_uid, a.app_name) AS app, r.attempts, r.apps, r.agents,
+        row_number() OVER (PARTITION BY a.user_name, a.src_ip ORDER BY a.time, a.event_uid) AS place
+    FROM ranked r
+    JOIN auth a ON r.user_name = a.user_name AND r.src_ip = a.src_ip
+    WHERE r.worst = 1 AND a.time >= r.first_time AND a.time <= r.last_time
 )
 SELECT event_uid, time, 'auth' AS "table", source_path, source_record, concat_ws(' · ', api_operation, user_name, ip_text(src_ip), status_code, app, user_agent) AS fact,
     user_name, src_ip, attempts, apps, agents, attempts AS records

@@ -66,8 +66,8 @@ ranked AS (
 numbered AS (
     SELECT o.*, r.mailboxes, row_number() OVER (PARTITION BY o.target ORDER BY o.time, o.event_uid) AS place,
         count(*) OVER (PARTITION BY o.target) AS records
-    FROM outside o
-    JOIN ranked r ON o.target = r.target
+    FROM ranked r
+    JOIN outside o ON r.target = o.target
     WHERE r.worst = 1 AND o.time >= r.wave_time AND o.time <= r.wave_time + INTERVAL '{{window_days}} days'
 )
 SELECT event_uid, time, 'iam' AS "table", source_path, source_record,

@@ -50,32 +50,38 @@ ja = "同期クライアントによる取得"
 weight = "sync_points"
 */
 
-WITH shifted AS (
-    SELECT a.user_name, a.src_ip, a.user_agent, a.object_name, a.api_operation, a.event_uid, a.time, a.source_path, a.source_record,
+-- Counting distinct files costs memory for every group: first the few windows that can matter, then their rows.
+WITH downloads AS (
+    SELECT a.user_name, a.src_ip, a.user_agent, a.object_name, a.time,
         s.shift, floor((date_part('epoch', a.time) / 60 + s.shift * {{window_minutes}} / 2.0) / {{window_minutes}}) AS bin
     FROM saas a CROSS JOIN (VALUES (0), (1)) AS s(shift)
     WHERE a.api_operation IN ('FileDownloaded', 'FileSyncDownloadedFull') AND a.user_name IS NOT NULL
         AND a.object_name IS NOT NULL AND a.time > TIMESTAMP '1971-01-01T00:00:00'
 ),
+busy AS (
+    SELECT user_name, src_ip, shift, bin FROM downloads GROUP BY user_name, src_ip, shift, bin HAVING count(*) >= {{files_min}}
+),
 windows AS (
-    SELECT user_name, src_ip, shift, bin, count(DISTINCT object_name) AS files, count(*) AS records,
-        max(CASE WHEN user_agent ILIKE '%rclone%' OR user_agent ILIKE '%python%' OR user_agent ILIKE '%powershell%' OR user_agent ILIKE '%curl/%' THEN 2 ELSE 0 END) AS script_points,
-        min(CASE WHEN user_agent ILIKE '%OneDriveMpc%' OR user_agent ILIKE 'Microsoft SkyDriveSync%' THEN -2 ELSE 0 END) AS sync_points
-    FROM shifted
-    GROUP BY user_name, src_ip, shift, bin
-    HAVING count(DISTINCT object_name) >= {{files_min}}
+    SELECT d.user_name, d.src_ip, d.shift, d.bin, count(DISTINCT d.object_name) AS files, count(*) AS records,
+        min(d.time) AS first_time, max(d.time) AS last_time,
+        max(CASE WHEN d.user_agent ILIKE '%rclone%' OR d.user_agent ILIKE '%python%' OR d.user_agent ILIKE '%powershell%' OR d.user_agent ILIKE '%curl/%' THEN 2 ELSE 0 END) AS script_points,
+        min(CASE WHEN d.user_agent ILIKE '%OneDriveMpc%' OR d.user_agent ILIKE 'Microsoft SkyDriveSync%' THEN -2 ELSE 0 END) AS sync_points
+    FROM busy b
+    JOIN downloads d ON b.user_name = d.user_name AND b.shift = d.shift AND b.bin = d.bin AND b.src_ip IS NOT DISTINCT FROM d.src_ip
+    GROUP BY d.user_name, d.src_ip, d.shift, d.bin
 ),
 ranked AS (
     SELECT *, row_number() OVER (PARTITION BY user_name, src_ip ORDER BY files DESC, shift, bin) AS worst
     FROM windows
+    WHERE files >= {{files_min}}
 ),
 numbered AS (
-    SELECT s.*, r.files, r.records, r.script_points, r.sync_points,
-        row_number() OVER (PARTITION BY s.user_name, s.src_ip ORDER BY s.time, s.event_uid) AS place
-    FROM shifted s
-    JOIN ranked r ON s.user_name = r.user_name AND (s.src_ip = r.src_ip OR (s.src_ip IS NULL AND r.src_ip IS NULL))
-        AND s.shift = r.shift AND s.bin = r.bin
-    WHERE r.worst = 1
+    SELECT a.*, r.files, r.records, r.script_points, r.sync_points,
+        row_number() OVER (PARTITION BY a.user_name, a.src_ip ORDER BY a.time, a.event_uid) AS place
+    FROM ranked r
+    JOIN saas a ON r.user_name = a.user_name AND r.src_ip IS NOT DISTINCT FROM a.src_ip
+    WHERE r.worst = 1 AND a.time >= r.first_time AND a.time <= r.last_time AND a.object_name IS NOT NULL
+        AND a.api_operation IN ('FileDownloaded', 'FileSyncDownloadedFull')
 )
 SELECT event_uid, time, 'saas' AS "table", source_path, source_record,
     concat_ws(' · ', api_operation, user_name, ip_text(src_ip), object_name) AS fact,

@@ -58,8 +58,8 @@ ranked AS (
 ),
 numbered AS (
     SELECT c.*, r.users, r.records, row_number() OVER (PARTITION BY c.actor ORDER BY c.time, c.event_uid) AS place
-    FROM changes c
-    JOIN ranked r ON c.actor = r.actor
+    FROM ranked r
+    JOIN changes c ON r.actor = c.actor
     WHERE r.worst = 1 AND c.time >= r.wave_time AND c.time <= r.wave_time + INTERVAL '{{window_minutes}} minutes'
 )
 SELECT event_uid, time, 'iam' AS "table", source_path, source_record,

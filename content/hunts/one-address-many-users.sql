@@ -43,23 +43,31 @@ weight = "points"
 */
 
 WITH good AS (
-    SELECT user_name, src_ip, src_country, status_code, api_operation, event_uid, time, source_path, source_record, status_id
+    SELECT user_name, src_ip, src_country, time, status_id
     FROM auth
     WHERE src_ip IS NOT NULL AND user_name IS NOT NULL AND src_country IS NOT NULL
         AND coalesce(src_asn, 0) NOT IN (8075, 8068, 8069)
         AND time > TIMESTAMP '1971-01-01T00:00:00'
         AND (status_id = 1 OR status_code IN ('50055', '50072', '50074', '50076', '50079', '50125', '50129', '50140', '50144', '50158', '53000', '53001', '53002', '53003', '500121', '65001', '50105'))
 ),
-firsts AS (
-    SELECT *, row_number() OVER (PARTITION BY user_name, src_ip ORDER BY time, event_uid) AS visit,
-        row_number() OVER (PARTITION BY user_name, src_country ORDER BY time, event_uid) AS country_visit,
-        count(CASE WHEN status_id = 1 THEN 1 END) OVER (PARTITION BY user_name ORDER BY time, event_uid ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS history
-    FROM good
+-- The first time of each user in each country, and the address that it was seen from.
+entries AS (
+    SELECT user_name, src_country, min(time) AS time FROM good GROUP BY user_name, src_country
+),
+arrivals AS (
+    SELECT DISTINCT e.user_name, g.src_ip, e.time
+    FROM entries e
+    JOIN good g ON e.user_name = g.user_name AND e.src_country = g.src_country AND e.time = g.time
+),
+histories AS (
+    SELECT a.user_name, a.src_ip, a.time, count(*) AS history
+    FROM arrivals a
+    JOIN good g ON a.user_name = g.user_name
+    WHERE g.status_id = 1 AND g.time < a.time
+    GROUP BY a.user_name, a.src_ip, a.time
 ),
 newcomers AS (
-    SELECT user_name, src_ip, src_country, time
-    FROM firsts
-    WHERE visit = 1 AND country_visit = 1 AND history >= {{history_min}}
+    SELECT user_name, src_ip, time FROM histories WHERE history >= {{history_min}}
 ),
 waves AS (
     SELECT a.src_ip, a.time AS wave_time, count(DISTINCT b.user_name) AS users
@@ -75,9 +83,9 @@ ranked AS (
 numbered AS (
     SELECT g.*, r.users, row_number() OVER (PARTITION BY g.src_ip ORDER BY g.time, g.event_uid) AS place,
         count(*) OVER (PARTITION BY g.src_ip) AS records
-    FROM good g
-    JOIN ranked r ON g.src_ip = r.src_ip
-    JOIN newcomers n ON g.src_ip = n.src_ip AND g.user_name = n.user_name
+    FROM ranked r
+    JOIN newcomers n ON r.src_ip = n.src_ip
+    JOIN auth g ON n.src_ip = g.src_ip AND n.user_name = g.user_name
     WHERE r.worst = 1 AND g.time >= r.wave_time AND g.time <= r.wave_time + INTERVAL '{{window_hours}} hours'
 )
 SELECT event_uid, time, 'auth' AS "table", source_path, source_record, concat_ws(' · ', api_operation, user_name, ip_text(src_ip), status_code) AS fact,

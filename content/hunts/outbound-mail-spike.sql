@@ -37,6 +37,7 @@ ja = "1 時間に外部 {recipients} 宛先（普段は {usual}）"
 weight = 6.0
 */
 
+-- Counting distinct recipients costs memory for every group: first the few senders that can matter, then their mail.
 WITH sent AS (
     SELECT lower(email_from) AS sender, lower(email_to) AS recipient, date_trunc('hour', time) AS hour, email_subject, src_ip,
         event_uid, time, source_path, source_record
@@ -44,10 +45,14 @@ WITH sent AS (
     WHERE email_from LIKE '%@%' AND email_to LIKE '%@%' AND coalesce(direction_id, 0) <> 1 AND time > TIMESTAMP '1971-01-01T00:00:00'
         AND split_part(lower(email_from), '@', 2) <> split_part(lower(email_to), '@', 2)
 ),
+busy AS (
+    SELECT DISTINCT sender FROM (SELECT sender FROM sent GROUP BY sender, hour HAVING count(*) >= {{recipients_min}})
+),
 hours AS (
-    SELECT sender, hour, count(DISTINCT recipient) AS recipients, count(*) AS records
-    FROM sent
-    GROUP BY sender, hour
+    SELECT s.sender, s.hour, count(DISTINCT s.recipient) AS recipients, count(*) AS records
+    FROM busy b
+    JOIN sent s ON b.sender = s.sender
+    GROUP BY s.sender, s.hour
 ),
 compared AS (
     SELECT *, row_number() OVER (PARTITION BY sender ORDER BY recipients DESC, hour) AS worst,
@@ -57,8 +62,8 @@ compared AS (
 ),
 numbered AS (
     SELECT s.*, c.recipients, c.records, c.usual, row_number() OVER (PARTITION BY s.sender ORDER BY s.time, s.event_uid) AS place
-    FROM sent s
-    JOIN compared c ON s.sender = c.sender AND s.hour = c.hour
+    FROM compared c
+    JOIN sent s ON c.sender = s.sender AND c.hour = s.hour
     WHERE c.worst = 1 AND c.recipients >= {{recipients_min}} AND c.recipients >= {{times_usual_min}} * c.usual
 )
 SELECT event_uid, time, 'email' AS "table", source_path, source_record,

@@ -58,8 +58,8 @@ WITH tries AS (
 successes AS (
     SELECT auth.src_ip, auth.user_name, auth.event_uid, auth.time, auth.source_path, auth.source_record, auth.api_operation,
         tries.tries, tries.tried_accounts
-    FROM auth
-    JOIN tries ON auth.src_ip = tries.src_ip
+    FROM tries
+    JOIN auth ON tries.src_ip = auth.src_ip
     WHERE auth.status_id = 1 AND auth.user_name IS NOT NULL
         AND auth.time >= tries.first_try - INTERVAL '{{window_days}} days'
         AND auth.time <= tries.last_try + INTERVAL '{{window_days}} days'
@@ -73,9 +73,9 @@ counted AS (
 numbered AS (
     SELECT successes.*, counted.records,
         row_number() OVER (PARTITION BY successes.src_ip, successes.user_name ORDER BY successes.time, successes.event_uid) AS place
-    FROM successes
-    JOIN users ON successes.src_ip = users.src_ip
-    JOIN counted ON successes.src_ip = counted.src_ip AND successes.user_name = counted.user_name
+    FROM users
+    JOIN counted ON users.src_ip = counted.src_ip
+    JOIN successes ON counted.src_ip = successes.src_ip AND counted.user_name = successes.user_name
     WHERE users.users <= {{users_max}}
 )
 SELECT event_uid, time, 'auth' AS "table", source_path, source_record, concat_ws(' · ', api_operation, user_name, ip_text(src_ip)) AS fact,

@@ -52,19 +52,29 @@ ja = "{users} ユーザーが失敗（1 人あたり {fails_per_user} 回）、�
 weight = "points"
 */
 
-WITH shifted AS (
-    SELECT a.src_ip, a.user_name, a.status_id, a.status_code, a.api_operation, a.event_uid, a.time, a.source_path, a.source_record,
+-- Counting distinct users costs memory for every group: first the few addresses that can matter, then their rows.
+WITH doubtful AS (
+    SELECT src_ip
+    FROM auth
+    WHERE src_ip IS NOT NULL AND user_name IS NOT NULL AND status_code IN ('50126', '50056', '50064', '120000', '50034', '50059')
+    GROUP BY src_ip
+    HAVING count(*) >= {{users_min}} AND min(user_name) < max(user_name)
+),
+shifted AS (
+    SELECT a.src_ip, a.user_name, a.status_id, a.time,
         s.shift, floor((date_part('epoch', a.time) / 60 + s.shift * {{window_minutes}} / 2) / {{window_minutes}}) AS bin,
         CASE WHEN a.status_code IN ('50126', '50056', '50064', '120000', '50034', '50059') THEN 1 ELSE 0 END AS is_wrong
-    FROM auth a CROSS JOIN (VALUES (0), (1)) AS s(shift)
-    WHERE a.src_ip IS NOT NULL AND a.user_name IS NOT NULL AND (a.status_id = 1 OR a.status_code IN ('50126', '50056', '50064', '120000', '50034', '50059'))
+    FROM doubtful d
+    JOIN auth a ON d.src_ip = a.src_ip
+    CROSS JOIN (VALUES (0), (1)) AS s(shift)
+    WHERE a.user_name IS NOT NULL AND (a.status_id = 1 OR a.status_code IN ('50126', '50056', '50064', '120000', '50034', '50059'))
 ),
 windows AS (
     SELECT src_ip, shift, bin,
         count(DISTINCT CASE WHEN is_wrong = 1 THEN user_name END) AS users,
         count(DISTINCT CASE WHEN status_id = 1 THEN user_name END) AS succeeded,
         sum(is_wrong) AS fails,
-        date_part('epoch', max(CASE WHEN is_wrong = 1 THEN time END)) - date_part('epoch', min(CASE WHEN is_wrong = 1 THEN time END)) AS spread_seconds
+        min(CASE WHEN is_wrong = 1 THEN time END) AS first_time, max(CASE WHEN is_wrong = 1 THEN time END) AS last_time
     FROM shifted
     GROUP BY src_ip, shift, bin
 ),
@@ -73,14 +83,15 @@ ranked AS (
         row_number() OVER (PARTITION BY src_ip ORDER BY users DESC, shift, bin) AS worst
     FROM windows
     WHERE users >= {{users_min}} AND users > succeeded AND fails <= users * {{fails_per_user_max}}
-        AND spread_seconds > {{spread_minutes_min}} * 60
+        AND date_part('epoch', last_time) - date_part('epoch', first_time) > {{spread_minutes_min}} * 60
 ),
 numbered AS (
-    SELECT shifted.*, ranked.users, ranked.succeeded, ranked.fails, ranked.fails_per_user,
-        row_number() OVER (PARTITION BY shifted.src_ip ORDER BY shifted.time, shifted.event_uid) AS place
-    FROM shifted
-    JOIN ranked ON shifted.src_ip = ranked.src_ip AND shifted.shift = ranked.shift AND shifted.bin = ranked.bin
-    WHERE ranked.worst = 1 AND shifted.is_wrong = 1
+    SELECT a.*, r.users, r.succeeded, r.fails, r.fails_per_user,
+        row_number() OVER (PARTITION BY a.src_ip ORDER BY a.time, a.event_uid) AS place
+    FROM ranked r
+    JOIN auth a ON r.src_ip = a.src_ip
+    WHERE r.worst = 1 AND a.time >= r.first_time AND a.time <= r.last_time AND a.user_name IS NOT NULL
+        AND a.status_code IN ('50126', '50056', '50064', '120000', '50034', '50059')
 )
 SELECT event_uid, time, 'auth' AS "table", source_path, source_record, concat_ws(' · ', api_operation, user_name, ip_text(src_ip), status_code) AS fact,
     src_ip, user_name, users, succeeded, fails_per_user, fails AS records,

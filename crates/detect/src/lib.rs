@@ -8,7 +8,7 @@ pub mod analytics;
 pub mod base;
 pub mod content;
 pub mod correlate;
-pub mod coverage;
+mod coverage;
 pub mod hunts;
 mod run;
 pub mod sigma;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use matagi_model::{
-    AddressBook, Analytic, Context, Coverage, Evidence, Finding, Fold, Incident, Phrasebook, Progress, ScanError,
-    Scanner, Settings, Table,
+    AddressBook, Analytic, Context, Coverage, Estate, EventBatch, Evidence, Finding, Fold, Incident, Phrasebook,
+    Progress, ScanError, Scanner, Settings, Table,
 };
 
-use crate::{ALL, Content, base, correlate, coverage};
+use crate::coverage::Survey;
+use crate::{ALL, Content, base, correlate};
 
 /// Why a hunt could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -48,8 +49,8 @@ pub fn hunt(
 ) -> Result<Detection, DetectError> {
     let settings = Arc::new(settings);
     progress.stage("learn");
-    let estate = Arc::new(base::learn(scanner, &settings, addresses.as_ref(), progress)?);
-    let context = Context { estate, addresses, settings };
+    let (estate, survey) = survey(scanner, &settings, addresses.as_ref(), progress)?;
+    let context = Context { estate: Arc::new(estate), addresses, settings };
 
     progress.stage("detect");
     let mut findings = read_tables(scanner, content, &context, progress)?;
@@ -65,8 +66,39 @@ pub fn hunt(
     progress.stage("correlate");
     let mut incidents = correlate::incidents(&findings, &context);
     correlate::measure(&mut incidents, scanner, &context)?;
-    let coverage = coverage::assess(scanner, &context)?;
+    let coverage = survey.assess(&context);
     Ok(Detection { findings, incidents, coverage, failures })
+}
+
+/// The first pass: what the organisation is like, and what the evidence is.
+fn survey(
+    scanner: &dyn Scanner,
+    settings: &Settings,
+    addresses: &dyn AddressBook,
+    progress: &dyn Progress,
+) -> Result<(Estate, Survey), ScanError> {
+    let mut learner = base::Learner::new(addresses);
+    let mut survey = Survey::default();
+    for table in Table::ALL {
+        let columns: BTreeSet<&str> =
+            base::Learner::columns(table).iter().copied().chain(Survey::columns(table)).collect();
+        let columns: Vec<&str> = columns.into_iter().collect();
+        scanner.scan(table, &columns, &mut |batch| {
+            learner.batch(batch);
+            survey.batch(batch);
+            counted(batch, progress)
+        })?;
+    }
+    Ok((learner.finish(settings), survey))
+}
+
+/// Tells how far the hunt is; an error when the user wants no more.
+fn counted(batch: &EventBatch, progress: &dyn Progress) -> Result<(), ScanError> {
+    progress.rows(batch.rows() as u64);
+    if progress.is_cancelled() {
+        return Err(ScanError { what: batch.table.name().to_owned(), source: "stopped by the user".into() });
+    }
+    Ok(())
 }
 
 /// One pass over each table feeds the Sigma rules and every analytic that asked for it.
@@ -96,11 +128,7 @@ fn read_tables(
                 }
             }
             sigma.batch(batch);
-            progress.rows(batch.rows() as u64);
-            if progress.is_cancelled() {
-                return Err(ScanError { what: table.name().to_owned(), source: "stopped by the user".into() });
-            }
-            Ok(())
+            counted(batch, progress)
         })?;
     }
     let mut findings: Vec<Finding> = folds.into_iter().flat_map(|(_, fold)| fold.finish()).collect();

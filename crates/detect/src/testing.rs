@@ -85,11 +85,11 @@ pub(crate) fn batches(rows: Vec<Row>) -> Vec<EventBatch> {
 }
 
 /// What the evidence teaches, for a test.
-pub(crate) fn learnt(batches: &Vec<EventBatch>) -> Context {
+pub(crate) fn learnt(batches: &[EventBatch]) -> Context {
     let settings = Settings { domains: vec!["c.example".to_owned()], ..Settings::default() };
-    let estate =
-        base::learn(batches, &settings, &matagi_model::NoAddressBook, &()).expect("evidence in memory can be read");
-    Context { estate: Arc::new(estate), settings: Arc::new(settings), ..Context::default() }
+    let mut learner = base::Learner::new(&matagi_model::NoAddressBook);
+    batches.iter().for_each(|batch| learner.batch(batch));
+    Context { estate: Arc::new(learner.finish(&settings)), settings: Arc::new(settings), ..Context::default() }
 }
 
 /// Runs one analytic over rows, habits learnt from the same rows.

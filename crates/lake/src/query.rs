@@ -140,7 +140,7 @@ impl Engine {
         table: Table,
         files: &[DataFile],
         schema: &SchemaRef,
-        emit: &mut dyn FnMut(&RecordBatch) -> Result<(), Stop>,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stop>,
     ) -> Result<(), Stop> {
         let failed = |error| Stop::Lake(explain(&error));
         let context = self.session(SORT_BYTES_MAX).map_err(failed)?;
@@ -156,7 +156,7 @@ impl Engine {
             })
             .map_err(failed)?;
         while let Some(batch) = self.runtime().block_on(next(&mut stream)) {
-            emit(&batch.map_err(failed)?)?;
+            emit(batch.map_err(failed)?)?;
         }
         Ok(())
     }

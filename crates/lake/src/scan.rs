@@ -5,6 +5,7 @@
 //! by the query engine, which spills.
 
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
@@ -18,6 +19,9 @@ use crate::{Lake, LakeError, QueryLimits};
 /// Decoded bytes of a cluster that is sorted in memory.
 const CLUSTER_BYTES_MAX: u64 = 64 << 20;
 
+/// Batches that are decoded ahead of the caller.
+const BATCHES_AHEAD_MAX: usize = 4;
+
 /// What order needs.
 const ORDER: [&str; 2] = ["time", "event_uid"];
 
@@ -27,6 +31,8 @@ pub(crate) enum Stop {
     Lake(LakeError),
     /// The callback does not want more.
     Caller(ScanError),
+    /// Whoever was handed the batches is gone: the scan ended before its end.
+    Gone,
 }
 
 impl From<LakeError> for Stop {
@@ -65,19 +71,41 @@ impl Lake {
     ) -> Result<(), ScanError> {
         self.try_scan(table, columns, cluster_bytes_max, each).map_err(|stop| match stop {
             Stop::Caller(error) => error,
+            Stop::Gone => ScanError { what: format!("table {}", table.name()), source: "the scan was given up".into() },
             Stop::Lake(error) => ScanError { what: format!("table {}", table.name()), source: error.into() },
         })
     }
 
+    /// One thread decodes and sorts ahead while the caller judges what it was handed.
     fn try_scan(&self, table: Table, columns: &[&str], bytes_max: u64, each: &mut Each<'_>) -> Result<(), Stop> {
         let wanted = projected(table, columns)?;
+        let (sender, batches) = sync_channel(BATCHES_AHEAD_MAX);
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let mut hand_over = |batch| sender.send(Ok(batch)).map_err(|_| Stop::Gone);
+                if let Err(stop) = self.read_in_order(table, columns, bytes_max, &mut hand_over) {
+                    // Nobody listens any more when the caller stopped the scan.
+                    let _ = sender.send(Err(stop));
+                }
+            });
+            for batch in batches {
+                let columns = conform(&batch?, &wanted).map_err(|error| shape(table, &error))?;
+                each(&EventBatch { table, columns }).map_err(Stop::Caller)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn read_in_order(
+        &self,
+        table: Table,
+        columns: &[&str],
+        bytes_max: u64,
+        emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stop>,
+    ) -> Result<(), Stop> {
         let mut read: Vec<&str> = columns.to_vec();
         read.extend(ORDER.iter().filter(|name| !columns.contains(name)));
         let read = projected(table, &read)?;
-        let mut emit = |batch: &RecordBatch| {
-            let columns = conform(batch, &wanted).map_err(|error| shape(table, &error))?;
-            each(&EventBatch { table, columns }).map_err(Stop::Caller)
-        };
         for cluster in clusters(self.catalog()?.files(table)?) {
             let readers = cluster
                 .iter()
@@ -85,10 +113,10 @@ impl Lake {
                 .collect::<Result<Vec<_>, LakeError>>()?;
             let bytes: u64 = readers.iter().map(|reader| reader.memory_bytes(&read)).sum();
             if bytes <= bytes_max {
-                sort_in_memory(table, readers, &read, &mut emit)?;
+                sort_in_memory(table, readers, &read, emit)?;
             } else {
                 drop(readers);
-                self.engine()?.sorted(table, &cluster, &read, &mut emit)?;
+                self.engine()?.sorted(table, &cluster, &read, emit)?;
             }
         }
         Ok(())
@@ -135,7 +163,7 @@ fn sort_in_memory(
     table: Table,
     readers: Vec<Reader>,
     schema: &SchemaRef,
-    emit: &mut dyn FnMut(&RecordBatch) -> Result<(), Stop>,
+    emit: &mut dyn FnMut(RecordBatch) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
     let mut batches = Vec::new();
     for reader in readers {
@@ -153,7 +181,7 @@ fn sort_in_memory(
     let columns: Vec<&RecordBatch> = batches.iter().map(|batch| &batch.columns).collect();
     for rows in order.chunks(BATCH_ROWS_MAX) {
         let rows: Vec<(usize, usize)> = rows.iter().map(|&(_, _, batch, row)| (batch, row)).collect();
-        emit(&interleave_record_batch(&columns, &rows).map_err(|error| shape(table, &error))?)?;
+        emit(interleave_record_batch(&columns, &rows).map_err(|error| shape(table, &error))?)?;
     }
     Ok(())
 }

@@ -19,6 +19,11 @@ impl Client {
     pub fn name(&self) -> String {
         if self.system.is_empty() { self.family.clone() } else { format!("{}/{}", self.family, self.system) }
     }
+
+    /// A web browser: half the world has the same, so that knowing it proves little.
+    pub fn is_browser(&self) -> bool {
+        matches!(self.family.as_str(), "Edge" | "Opera" | "Firefox" | "Chrome" | "Safari" | "Internet Explorer")
+    }
 }
 
 /// Marks of tools, lower case, with the name to show. Scripting libraries are here because mail is not read with them.

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
+use matagi_model::columns::Cell;
 use matagi_model::tables::CommonView;
-use matagi_model::{
-    AddressBook, Estate, FeatureUse, LoggedPlace, Progress, ScanError, Scanner, Settings, Table, Time, UserProfile,
-};
+use matagi_model::{AddressBook, Estate, EventBatch, FeatureUse, LoggedPlace, Settings, Table, Time, UserProfile};
 
 use super::{Place, SignIn, class, client, is_person, is_service_side, logged_place, place};
 
@@ -38,45 +37,48 @@ const USERS_MAX: usize = 500_000;
 /// Operations counted; a hostile file may invent them.
 const OPERATIONS_MAX: usize = 5_000;
 
-/// Learns from all evidence. Only what succeeded teaches a habit.
-///
-/// # Errors
-/// When the evidence cannot be read.
-pub fn learn(
-    scanner: &dyn Scanner,
-    settings: &Settings,
-    addresses: &dyn AddressBook,
-    progress: &dyn Progress,
-) -> Result<Estate, ScanError> {
-    let mut learner = Learner { addresses, estate: Estate::default(), domains: BTreeMap::new() };
-    for table in [Table::Auth, Table::Iam, Table::Saas] {
-        let columns: Vec<&str> =
-            if table == Table::Auth { COLUMNS.to_vec() } else { COLUMNS[..COLUMNS.len() - 1].to_vec() };
-        scanner.scan(table, &columns, &mut |batch| {
-            let row = batch.common();
-            let kind =
-                <Option<String> as matagi_model::columns::Cell>::view(batch.columns.column_by_name("logon_kind"));
-            for index in 0..batch.rows() {
-                learner.row(table, &row, index, kind.get(index));
-            }
-            progress.rows(batch.rows() as u64);
-            if progress.is_cancelled() {
-                return Err(ScanError { what: table.name().to_owned(), source: "stopped by the user".into() });
-            }
-            Ok(())
-        })?;
-    }
-    Ok(learner.finish(settings))
-}
-
-struct Learner<'a> {
+/// Learns the organisation from all evidence, batch by batch. Only what succeeded teaches a habit.
+pub struct Learner<'a> {
     addresses: &'a dyn AddressBook,
     estate: Estate,
     /// Users seen by domain, to tell the organisation from its guests.
     domains: BTreeMap<String, u64>,
 }
 
-impl Learner<'_> {
+impl<'a> Learner<'a> {
+    /// Knows nothing yet.
+    pub fn new(addresses: &'a dyn AddressBook) -> Self {
+        Self { addresses, estate: Estate::default(), domains: BTreeMap::new() }
+    }
+
+    /// What it reads of a table; mail is nobody's habit.
+    pub fn columns(table: Table) -> &'static [&'static str] {
+        match table {
+            Table::Auth => &COLUMNS,
+            Table::Iam | Table::Saas => &COLUMNS[..COLUMNS.len() - 1],
+            Table::Email => &[],
+        }
+    }
+
+    /// Learns from the next rows.
+    pub fn batch(&mut self, batch: &EventBatch) {
+        if Self::columns(batch.table).is_empty() {
+            return;
+        }
+        let row = batch.common();
+        let kind = <Option<String> as Cell>::view(batch.columns.column_by_name("logon_kind"));
+        for index in 0..batch.rows() {
+            self.row(batch.table, &row, index, kind.get(index));
+        }
+    }
+
+    /// The organisation as it showed itself.
+    pub fn finish(mut self, settings: &Settings) -> Estate {
+        self.estate.domains.extend(settings.domains.iter().map(|domain| domain.to_lowercase()));
+        self.estate.domains.extend(own_domains(&self.domains));
+        self.estate
+    }
+
     fn row(&mut self, table: Table, row: &CommonView<'_>, index: usize, logon_kind: Option<&str>) {
         let time = row.time.get(index);
         if time.is_known() {
@@ -180,12 +182,6 @@ impl Learner<'_> {
         }
         place(row, index, places, self.addresses)
     }
-
-    fn finish(mut self, settings: &Settings) -> Estate {
-        self.estate.domains.extend(settings.domains.iter().map(|domain| domain.to_lowercase()));
-        self.estate.domains.extend(own_domains(&self.domains));
-        self.estate
-    }
 }
 
 /// The organisation's domains: those in which its users act. A free-mail domain is somebody's guest, never ours.
@@ -253,7 +249,9 @@ mod tests {
                 raw: None,
             });
         }
-        let estate = learn(&vec![builder.finish()], &Settings::default(), &NoAddressBook, &()).unwrap();
+        let mut learner = Learner::new(&NoAddressBook);
+        learner.batch(&builder.finish());
+        let estate = learner.finish(&Settings::default());
         assert_eq!(estate.users["anna@contoso.example"].ips.len(), 1);
         assert!(estate.domains.contains("contoso.example"));
         assert!(estate.is_internal("Ben@Contoso.example") && !estate.is_internal("x@gmail.com"));

@@ -5,6 +5,7 @@ mod actor;
 mod client;
 mod consent;
 mod dictionary;
+mod each_change;
 mod fields;
 mod habits;
 mod learn;
@@ -19,9 +20,10 @@ pub use actor::{is_person, is_service_side};
 pub use client::{Client, client};
 pub use consent::{Consent, consent};
 pub use dictionary::{Dictionary, dictionary};
+pub use each_change::{Judge, each_change};
 pub use fields::{Fields, fields, modified, truthy};
 pub use habits::{Novelty, novelty};
-pub use learn::learn;
+pub use learn::Learner;
 pub use place::{Place, distance_km, logged_place, place};
 pub use recipient::{Reach, Recipient, recipients};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
@@ -41,6 +43,11 @@ pub static REASONS: &[ReasonText] = &[
         "cold",
         "too little history of {user} to know what is usual: one step milder",
         "{user} の履歴が少なく平常時の傾向が判断できないため、深刻度を一段階下げています",
+    ),
+    ReasonText::new(
+        "own-program",
+        "{user} always uses {client}, and no hosting network is involved: a journey is likelier, two steps milder",
+        "{client} は {user} が普段から使うプログラムで、ホスティング網も介していません。出張の可能性が高いため、深刻度を二段階下げています",
     ),
     ReasonText::new("new-address", "{ip} is new for {user}", "{ip} は {user} にとって初めての接続元です"),
     ReasonText::new(

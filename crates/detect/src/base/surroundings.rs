@@ -104,6 +104,12 @@ impl Surroundings {
         self.client.as_ref().is_some_and(|client| client.is_tool)
     }
 
+    /// Whether the person's own mail program was used where people sit: what a traveller carries.
+    pub fn is_own_program(&self) -> bool {
+        let is_telling = self.client.as_ref().is_some_and(|client| !client.is_tool && !client.is_browser());
+        is_telling && self.program == Novelty::Known && !self.place.hosting
+    }
+
     /// What speaks against an ordinary event, with weights for the rule scores of the catalogue.
     pub fn reasons(&self) -> Vec<Reason> {
         let user = || ("user", self.user.clone());

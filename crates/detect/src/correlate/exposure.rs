@@ -23,13 +23,12 @@ struct Actor {
     victims: BTreeSet<String>,
 }
 
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 12] = [
     "api_operation",
     "user_name",
     "src_ip",
     "session_uid",
     "app_uid",
-    "status_id",
     "recovered",
     "mailbox",
     "client_app_uid",

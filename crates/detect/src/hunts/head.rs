@@ -169,7 +169,8 @@ fn check(hunt: &Hunt) -> Result<(), (bool, String)> {
     if !(0.0..=1.0).contains(&hunt.confidence) {
         return head("`confidence` is from 0 to 1");
     }
-    let first = hunt.template.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    let mut spoken = hunt.template.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let first = spoken.find_map(|line| line.split_whitespace().next()).unwrap_or_default().to_ascii_uppercase();
     if !matches!(first.as_str(), "SELECT" | "WITH") || hunt.template.contains(';') {
         return Err((true, "a hunt is one SELECT".to_owned()));
     }

@@ -2,13 +2,13 @@
 
 use matagi_model::tables::IamView;
 use matagi_model::{
-    Analytic, AnalyticMeta, Context, Entity, EntityKind, EventBatch, Evidence, Finding, Fold, Reason, ReasonText, Role,
-    Scan, Severity, Stage, Table, Text,
+    Analytic, AnalyticMeta, Context, Entity, EntityKind, Evidence, Finding, Fold, Reason, ReasonText, Role, Scan,
+    Severity, Stage, Table, Text,
 };
 
 use crate::base::{
-    CHANGE_COLUMNS, Reach, Recipient, Rule, SENDS_ON, Surroundings, by_actor, dictionary, inbox_rule, recipients,
-    surroundings,
+    CHANGE_COLUMNS, Reach, Recipient, Rule, SENDS_ON, Surroundings, by_actor, dictionary, each_change, inbox_rule,
+    recipients, surroundings,
 };
 
 /// The analytic.
@@ -58,46 +58,29 @@ impl Analytic for ForwardingRule {
     }
 
     fn start(&self, context: &Context) -> Box<dyn Fold> {
-        Box::new(Rules { context: context.clone(), findings: Vec::new() })
+        each_change(context, judge)
     }
 }
 
-struct Rules {
-    context: Context,
-    findings: Vec<Finding>,
+fn judge(row: &IamView<'_>, index: usize, context: &Context) -> Option<Finding> {
+    let rule = inbox_rule(row, index)?;
+    let targets: Vec<Recipient> = SENDS_ON
+        .iter()
+        .filter_map(|name| rule.fields.get(name))
+        .flat_map(|value| recipients(value, &context.estate))
+        .collect();
+    let farthest = targets.iter().max_by_key(|target| target.reach)?;
+    let around = surroundings(row, index, context);
+    let evidence = Evidence::of(Table::Iam, row, index, &rule.told());
+    let finding = weigh(&rule, farthest, around.as_ref(), evidence);
+    let finding = targets.iter().fold(finding, |finding, target| {
+        let kind = if target.reach == Reach::Internal { EntityKind::Mailbox } else { EntityKind::EmailAddress };
+        finding.about(Entity::new(kind, &target.address), Role::Target)
+    });
+    Some(if rule.is_state { finding } else { by_actor(finding, row, index) })
 }
 
-impl Fold for Rules {
-    fn batch(&mut self, batch: &EventBatch) {
-        let row = IamView::new(batch);
-        for index in 0..batch.rows() {
-            if row.status_id.get(index) == Some(2) {
-                continue;
-            }
-            let Some(rule) = inbox_rule(&row, index) else { continue };
-            let targets: Vec<Recipient> = SENDS_ON
-                .iter()
-                .filter_map(|name| rule.fields.get(name))
-                .flat_map(|value| recipients(value, &self.context.estate))
-                .collect();
-            let Some(farthest) = targets.iter().max_by_key(|target| target.reach) else { continue };
-            let around = surroundings(&row, index, &self.context);
-            let evidence = Evidence::of(Table::Iam, &row, index, &rule.told());
-            let mut finding = judge(&rule, farthest, around.as_ref(), evidence);
-            for target in &targets {
-                let kind = if target.reach == Reach::Internal { EntityKind::Mailbox } else { EntityKind::EmailAddress };
-                finding = finding.about(Entity::new(kind, &target.address), Role::Target);
-            }
-            self.findings.push(if rule.is_state { finding } else { by_actor(finding, &row, index) });
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Vec<Finding> {
-        self.findings
-    }
-}
-
-fn judge(rule: &Rule, target: &Recipient, around: Option<&Surroundings>, evidence: Evidence) -> Finding {
+fn weigh(rule: &Rule, target: &Recipient, around: Option<&Surroundings>, evidence: Evidence) -> Finding {
     let told = || [("target", target.address.clone())];
     let (mut severity, mut reasons) = match target.reach {
         Reach::Internal => (Severity::Low, vec![Reason::new("internal", 0.0, told())]),

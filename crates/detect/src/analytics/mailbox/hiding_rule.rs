@@ -3,11 +3,11 @@
 
 use matagi_model::tables::IamView;
 use matagi_model::{
-    Analytic, AnalyticMeta, Context, Entity, EntityKind, EventBatch, Evidence, Finding, Fold, Parameter, Reason,
-    ReasonText, Role, Scan, Severity, Stage, Table, Text,
+    Analytic, AnalyticMeta, Context, Entity, EntityKind, Evidence, Finding, Fold, Parameter, Reason, ReasonText, Role,
+    Scan, Settings, Severity, Stage, Table, Text,
 };
 
-use crate::base::{CHANGE_COLUMNS, Rule, dictionary, inbox_rule, surroundings};
+use crate::base::{CHANGE_COLUMNS, Rule, Surroundings, by_actor, dictionary, each_change, inbox_rule, surroundings};
 
 /// The analytic.
 pub struct HidingRule;
@@ -66,65 +66,37 @@ impl Analytic for HidingRule {
     }
 
     fn start(&self, context: &Context) -> Box<dyn Fold> {
-        Box::new(Rules { context: context.clone(), findings: Vec::new() })
+        each_change(context, judge)
     }
 }
 
-struct Rules {
-    context: Context,
-    findings: Vec<Finding>,
+fn judge(row: &IamView<'_>, index: usize, context: &Context) -> Option<Finding> {
+    let rule = inbox_rule(row, index)?;
+    let mut reasons = effects(&rule);
+    // Without hiding anything a rule may look for what it likes.
+    if !reasons.iter().any(|reason| matches!(reason.code.as_str(), "deletes" | "hides" | "moves" | "marks-read")) {
+        return None;
+    }
+    reasons.extend(disguise(&rule));
+    reasons.extend(intent(&rule, context));
+    reasons.extend(surroundings(row, index, context).iter().flat_map(Surroundings::reasons));
+    let severity = severity(reasons.iter().map(|reason| reason.weight).sum(), &context.settings)?;
+    let evidence = Evidence::of(Table::Iam, row, index, &rule.told());
+    let finding = Finding::new(&META, severity, evidence)
+        .titled("mailbox", &rule.mailbox)
+        .about(Entity::mailbox(&rule.mailbox), Role::Victim)
+        .about(Entity::new(EntityKind::Rule, format!("{}\\{}", rule.mailbox, rule.name)), Role::Target);
+    let finding = reasons.into_iter().fold(finding, Finding::because);
+    Some(if rule.is_state { finding.because(Reason::new("listed", 0.0, [])) } else { by_actor(finding, row, index) })
 }
 
-impl Fold for Rules {
-    fn batch(&mut self, batch: &EventBatch) {
-        let row = IamView::new(batch);
-        for index in 0..batch.rows() {
-            if row.status_id.get(index) == Some(2) {
-                continue;
-            }
-            let Some(rule) = inbox_rule(&row, index) else { continue };
-            let effects = effects(&rule);
-            // Without hiding anything a rule may look for what it likes.
-            if !effects
-                .iter()
-                .any(|reason| matches!(reason.code.as_str(), "deletes" | "hides" | "moves" | "marks-read"))
-            {
-                continue;
-            }
-            let around = surroundings(&row, index, &self.context);
-            let mut reasons = effects;
-            reasons.extend(disguise(&rule));
-            reasons.extend(intent(&rule, &self.context));
-            reasons.extend(around.iter().flat_map(crate::base::Surroundings::reasons));
-            let score: f64 = reasons.iter().map(|reason| reason.weight).sum();
-            let parameter = |name| META.parameter(name, &self.context.settings);
-            let severity = if score >= parameter("score_critical_min") {
-                Severity::Critical
-            } else if score >= parameter("score_high_min") {
-                Severity::High
-            } else if score >= parameter("score_medium_min") {
-                Severity::Medium
-            } else {
-                continue;
-            };
-            let evidence = Evidence::of(Table::Iam, &row, index, &rule.told());
-            let mut finding = Finding::new(&META, severity, evidence)
-                .titled("mailbox", &rule.mailbox)
-                .about(Entity::mailbox(&rule.mailbox), Role::Victim)
-                .about(Entity::new(EntityKind::Rule, format!("{}\\{}", rule.mailbox, rule.name)), Role::Target);
-            finding = reasons.into_iter().fold(finding, Finding::because);
-            if rule.is_state {
-                finding = finding.because(Reason::new("listed", 0.0, []));
-            } else {
-                finding = crate::base::by_actor(finding, &row, index);
-            }
-            self.findings.push(finding);
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Vec<Finding> {
-        self.findings
-    }
+fn severity(score: f64, settings: &Settings) -> Option<Severity> {
+    let steps = [
+        ("score_critical_min", Severity::Critical),
+        ("score_high_min", Severity::High),
+        ("score_medium_min", Severity::Medium),
+    ];
+    steps.into_iter().find(|(name, _)| score >= META.parameter(name, settings)).map(|(_, severity)| severity)
 }
 
 /// What the rule does to mail.

@@ -255,6 +255,11 @@ impl Reader {
             finding =
                 finding.about(Entity::user(&around.user), Role::Actor).about(Entity::ip(around.place.ip), Role::Source);
             finding = around.reasons().into_iter().fold(finding, Finding::because);
+            if let Some(client) = around.client.as_ref().filter(|_| around.is_own_program()) {
+                let args = [("user", around.user.clone()), ("client", client.name())];
+                finding.severity = finding.severity.lowered().lowered();
+                finding = finding.because(Reason::new("own-program", -3.0, args));
+            }
             if around.is_cold() {
                 finding.severity = finding.severity.lowered();
                 finding = finding.because(Reason::new("cold", -1.0, [("user", around.user.clone())]));

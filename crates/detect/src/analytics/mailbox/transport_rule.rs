@@ -2,11 +2,14 @@
 
 use matagi_model::tables::IamView;
 use matagi_model::{
-    Analytic, AnalyticMeta, Context, Entity, EntityKind, EventBatch, Evidence, Finding, Fold, Reason, ReasonText, Role,
-    Scan, Severity, Stage, Table, Text,
+    Analytic, AnalyticMeta, Context, Entity, EntityKind, Evidence, Finding, Fold, Reason, ReasonText, Role, Scan,
+    Severity, Stage, Table, Text,
 };
 
-use crate::base::{CHANGE_COLUMNS, Reach, Rule, by_actor, dictionary, recipients, surroundings, transport_rule};
+use crate::base::{
+    CHANGE_COLUMNS, Reach, Recipient, Rule, Surroundings, by_actor, dictionary, each_change, recipients, surroundings,
+    transport_rule,
+};
 
 /// The analytic.
 pub struct TransportRule;
@@ -57,56 +60,36 @@ impl Analytic for TransportRule {
     }
 
     fn start(&self, context: &Context) -> Box<dyn Fold> {
-        Box::new(Rules { context: context.clone(), findings: Vec::new() })
+        each_change(context, judge)
     }
-}
-
-struct Rules {
-    context: Context,
-    findings: Vec<Finding>,
 }
 
 /// Parameters by which a transport rule sends mail somewhere.
 const SENDS: [&str; 5] = ["BlindCopyTo", "CopyTo", "RedirectMessageTo", "AddToRecipients", "AddManagerAsRecipientType"];
 
-impl Fold for Rules {
-    fn batch(&mut self, batch: &EventBatch) {
-        let row = IamView::new(batch);
-        for index in 0..batch.rows() {
-            if row.status_id.get(index) == Some(2) {
-                continue;
-            }
-            let Some(rule) = transport_rule(&row, index) else { continue };
-            let Some((severity, mut reasons)) = judge(&rule, &self.context) else { continue };
-            reasons
-                .extend(surroundings(&row, index, &self.context).iter().flat_map(crate::base::Surroundings::reasons));
-            let told: Vec<String> =
-                rule.fields.iter().map(|(name, _)| rule.fields.told(&[name])).filter(|one| !one.is_empty()).collect();
-            let finding = Finding::new(&META, severity, Evidence::of(Table::Iam, &row, index, &told.join(", ")))
-                .titled("rule", if rule.name.is_empty() { "(-)" } else { &rule.name })
-                .about(Entity::new(EntityKind::Rule, format!("transport\\{}", rule.name)), Role::Target);
-            let finding = targets(&rule, &self.context)
-                .into_iter()
-                .filter(|target| target.reach != Reach::Internal)
-                .fold(finding, |finding, target| {
-                    finding.about(Entity::new(EntityKind::EmailAddress, target.address), Role::Target)
-                });
-            let finding = reasons.into_iter().fold(finding, Finding::because);
-            self.findings.push(if rule.is_state { finding } else { by_actor(finding, &row, index) });
-        }
-    }
-
-    fn finish(self: Box<Self>) -> Vec<Finding> {
-        self.findings
-    }
+fn judge(row: &IamView<'_>, index: usize, context: &Context) -> Option<Finding> {
+    let rule = transport_rule(row, index)?;
+    let (severity, mut reasons) = weigh(&rule, context)?;
+    reasons.extend(surroundings(row, index, context).iter().flat_map(Surroundings::reasons));
+    let told: Vec<String> =
+        rule.fields.iter().map(|(name, _)| rule.fields.told(&[name])).filter(|one| !one.is_empty()).collect();
+    let finding = Finding::new(&META, severity, Evidence::of(Table::Iam, row, index, &told.join(", ")))
+        .titled("rule", if rule.name.is_empty() { "(-)" } else { &rule.name })
+        .about(Entity::new(EntityKind::Rule, format!("transport\\{}", rule.name)), Role::Target);
+    let outside = targets(&rule, context).into_iter().filter(|target| target.reach != Reach::Internal);
+    let finding = outside.fold(finding, |finding, target| {
+        finding.about(Entity::new(EntityKind::EmailAddress, target.address), Role::Target)
+    });
+    let finding = reasons.into_iter().fold(finding, Finding::because);
+    Some(if rule.is_state { finding } else { by_actor(finding, row, index) })
 }
 
-fn targets(rule: &Rule, context: &Context) -> Vec<crate::base::Recipient> {
+fn targets(rule: &Rule, context: &Context) -> Vec<Recipient> {
     SENDS.iter().filter_map(|name| rule.fields.get(name)).flat_map(|value| recipients(value, &context.estate)).collect()
 }
 
 /// Severity and reasons; `None` for a rule that does nothing of interest.
-fn judge(rule: &Rule, context: &Context) -> Option<(Severity, Vec<Reason>)> {
+fn weigh(rule: &Rule, context: &Context) -> Option<(Severity, Vec<Reason>)> {
     let mut severity = Severity::Informational;
     let mut reasons = Vec::new();
     for target in targets(rule, context) {
