@@ -16,7 +16,7 @@ use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext, col};
@@ -75,8 +75,9 @@ impl Default for QueryLimits {
 #[derive(Debug)]
 pub(crate) struct Engine {
     runtime: Option<Runtime>,
-    store: Arc<LocalFileSystem>,
-    spill: TempDir,
+    /// What queries share: the store, where they spill, and the footers of files, which never change.
+    environment: Arc<RuntimeEnv>,
+    _spill: TempDir,
     _spill_lock: std::fs::File,
 }
 
@@ -107,7 +108,12 @@ impl Engine {
         let spill = builder.tempdir_in(dir.join(SCRATCH_FOLDER)).or_else(|_| builder.tempdir()).map_err(failed)?;
         let lock = std::fs::File::create(spill.path().join(SPILL_LOCK)).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Self { runtime: Some(runtime), store: Arc::new(store), spill, _spill_lock: lock })
+        let of_engine = |error: DataFusionError| failed(std::io::Error::other(error));
+        let environment =
+            RuntimeEnvBuilder::new().with_temp_file_path(spill.path()).build_arc().map_err(of_engine)?;
+        let url = ObjectStoreUrl::parse(STORE).map_err(of_engine)?;
+        environment.register_object_store(url.as_ref(), Arc::new(store));
+        Ok(Self { runtime: Some(runtime), environment, _spill: spill, _spill_lock: lock })
     }
 
     fn runtime(&self) -> &Runtime {
@@ -115,9 +121,8 @@ impl Engine {
     }
 
     fn session(&self, memory_bytes_max: usize) -> Result<SessionContext, DataFusionError> {
-        let runtime = RuntimeEnvBuilder::new()
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.environment)
             .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes_max)))
-            .with_temp_file_path(self.spill.path())
             .build_arc()?;
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(THREADS_MAX);
         let config = SessionConfig::new()
@@ -127,7 +132,6 @@ impl Engine {
             .with_default_catalog_and_schema("matagi", "main")
             .with_collect_statistics(false);
         let context = SessionContext::new_with_config_rt(config, runtime);
-        context.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::clone(&self.store) as _);
         for function in functions::all() {
             context.register_udf(function);
         }
