@@ -165,7 +165,9 @@ mod tests {
         let evidence = batches(office_days("anna@c.example", "192.0.2.1", 0..3));
         let context = learnt(&evidence);
         let mut survey = Survey::default();
-        evidence.iter().for_each(|batch| survey.batch(batch));
+        for batch in &evidence {
+            survey.batch(batch);
+        }
         let coverage = survey.assess(&context);
         let state = |code: &str| coverage.iter().find(|line| line.code == code).map(|line| line.state);
         assert_eq!(state("sign-ins"), Some(CoverageState::Present));

@@ -15,13 +15,13 @@ pub mod sigma;
 #[cfg(test)]
 mod testing;
 
-pub use analytics::ALL;
+pub use analytics::{ALL, FOLLOWING};
 pub use content::{Content, Refused};
 pub use run::{DetectError, Detection, hunt, phrasebook};
 
 use matagi_model::Analytic;
 
 /// Every Rust analytic, in the order in which findings are told.
-pub fn analytics() -> &'static [&'static dyn Analytic] {
-    ALL
+pub fn analytics() -> impl Iterator<Item = &'static dyn Analytic> {
+    ALL.iter().chain(FOLLOWING).copied()
 }

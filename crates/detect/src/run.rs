@@ -9,7 +9,8 @@ use matagi_model::{
 };
 
 use crate::coverage::Survey;
-use crate::{ALL, Content, base, correlate};
+use crate::sigma::RulePass;
+use crate::{ALL, Content, FOLLOWING, base, correlate};
 
 /// Why a hunt could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +51,18 @@ pub fn hunt(
     let settings = Arc::new(settings);
     progress.stage("learn");
     let (estate, survey) = survey(scanner, &settings, addresses.as_ref(), progress)?;
-    let context = Context { estate: Arc::new(estate), addresses, settings };
+    let mut context = Context { estate: Arc::new(estate), addresses, settings, suspects: Arc::default() };
 
     progress.stage("detect");
-    let mut findings = read_tables(scanner, content, &context, progress)?;
+    let mut findings = read_tables(scanner, ALL, Some(content), &context, progress)?;
     progress.stage("hunt");
     let (hunted, failures) = content.hunts.run(scanner, &context.settings);
     findings.extend(hunted);
+    context.suspects = Arc::new(base::suspects(&findings, &context));
+    if !context.suspects.is_empty() {
+        progress.stage("follow");
+        findings.extend(read_tables(scanner, FOLLOWING, None, &context, progress)?);
+    }
     for finding in &mut findings {
         weigh_importance(finding, &context.settings);
     }
@@ -101,19 +107,20 @@ fn counted(batch: &EventBatch, progress: &dyn Progress) -> Result<(), ScanError>
     Ok(())
 }
 
-/// One pass over each table feeds the Sigma rules and every analytic that asked for it.
+/// One pass over each table feeds every analytic that asked for it, and the Sigma rules.
 fn read_tables(
     scanner: &dyn Scanner,
-    content: &Content,
+    analytics: &[&dyn Analytic],
+    content: Option<&Content>,
     context: &Context,
     progress: &dyn Progress,
 ) -> Result<Vec<Finding>, DetectError> {
     let mut folds: Vec<(&dyn Analytic, Box<dyn Fold>)> =
-        ALL.iter().map(|&analytic| (analytic, analytic.start(context))).collect();
-    let mut sigma = content.rules.start(context);
+        analytics.iter().map(|&analytic| (analytic, analytic.start(context))).collect();
+    let mut sigma = content.map(|content| content.rules.start(context));
     for table in Table::ALL {
-        let mut columns: BTreeSet<&str> = sigma.columns(table);
-        for scan in ALL.iter().flat_map(|analytic| analytic.meta().scans).filter(|scan| scan.table == table) {
+        let mut columns: BTreeSet<&str> = sigma.as_ref().map(|rules| rules.columns(table)).unwrap_or_default();
+        for scan in analytics.iter().flat_map(|analytic| analytic.meta().scans).filter(|scan| scan.table == table) {
             columns.extend(scan.columns);
             columns.extend(Evidence::COLUMNS);
         }
@@ -127,12 +134,14 @@ fn read_tables(
                     fold.batch(batch);
                 }
             }
-            sigma.batch(batch);
+            if let Some(rules) = &mut sigma {
+                rules.batch(batch);
+            }
             counted(batch, progress)
         })?;
     }
     let mut findings: Vec<Finding> = folds.into_iter().flat_map(|(_, fold)| fold.finish()).collect();
-    findings.extend(sigma.finish());
+    findings.extend(sigma.map(RulePass::finish).unwrap_or_default());
     Ok(findings)
 }
 
@@ -149,7 +158,7 @@ fn weigh_importance(finding: &mut Finding, settings: &Settings) {
 /// Every sentence that findings may need: of the analytics, the rules and the hunts. The report adds its own.
 pub fn phrasebook(content: &Content) -> Phrasebook {
     let mut book = Phrasebook::default();
-    for analytic in ALL {
+    for analytic in crate::analytics() {
         let meta = analytic.meta();
         book.insert(meta.id, "title", meta.title.clone());
         book.insert(meta.id, "question", meta.question.clone());

@@ -88,15 +88,20 @@ pub(crate) fn batches(rows: Vec<Row>) -> Vec<EventBatch> {
 pub(crate) fn learnt(batches: &[EventBatch]) -> Context {
     let settings = Settings { domains: vec!["c.example".to_owned()], ..Settings::default() };
     let mut learner = base::Learner::new(&matagi_model::NoAddressBook);
-    batches.iter().for_each(|batch| learner.batch(batch));
+    for batch in batches {
+        learner.batch(batch);
+    }
     Context { estate: Arc::new(learner.finish(&settings)), settings: Arc::new(settings), ..Context::default() }
 }
 
 /// Runs one analytic over rows, habits learnt from the same rows.
 pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
     let batches = batches(rows);
-    let context = learnt(&batches);
-    let mut fold = analytic.start(&context);
+    pass(analytic, &batches, &learnt(&batches))
+}
+
+fn pass(analytic: &dyn Analytic, batches: &[EventBatch], context: &Context) -> Vec<Finding> {
+    let mut fold = analytic.start(context);
     for table in Table::ALL {
         if analytic.meta().scans.iter().any(|scan| scan.table == table) {
             batches.iter().filter(|batch| batch.table == table).for_each(|batch| fold.batch(batch));
@@ -104,6 +109,27 @@ pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
     }
     fold.finish()
 }
+
+/// Runs one analytic of the second pass: those of the first have run over the same rows.
+pub(crate) fn follow(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
+    let batches = batches(rows);
+    let mut context = learnt(&batches);
+    let first: Vec<Finding> = crate::ALL.iter().flat_map(|first| pass(*first, &batches, &context)).collect();
+    context.suspects = Arc::new(base::suspects(&first, &context));
+    pass(analytic, &batches, &context)
+}
+
+/// Somebody else signs in: from Romania, with a script, in session `stolen`.
+pub(crate) fn break_in(offset_us: i64, user: &str) -> Row {
+    let Row::Auth(mut row) = sign_in(offset_us, user, THIEF, "0") else { unreachable!("a sign-in is a row of auth") };
+    row.common.src_country = Some("RO".to_owned());
+    row.common.user_agent = Some("python-requests/2.31".to_owned());
+    row.common.session_uid = Some("stolen".to_owned());
+    Row::Auth(row)
+}
+
+/// Where [`break_in`] comes from.
+pub(crate) const THIEF: &str = "198.51.100.7";
 
 /// Ordinary days at the office: sign-ins from one address on `days` days, twice a day.
 pub(crate) fn office_days(user: &str, ip: &str, days: std::ops::Range<i64>) -> Vec<Row> {

@@ -109,8 +109,7 @@ impl Engine {
         let lock = std::fs::File::create(spill.path().join(SPILL_LOCK)).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let of_engine = |error: DataFusionError| failed(std::io::Error::other(error));
-        let environment =
-            RuntimeEnvBuilder::new().with_temp_file_path(spill.path()).build_arc().map_err(of_engine)?;
+        let environment = RuntimeEnvBuilder::new().with_temp_file_path(spill.path()).build_arc().map_err(of_engine)?;
         let url = ObjectStoreUrl::parse(STORE).map_err(of_engine)?;
         environment.register_object_store(url.as_ref(), Arc::new(store));
         Ok(Self { runtime: Some(runtime), environment, _spill: spill, _spill_lock: lock })

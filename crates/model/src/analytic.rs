@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 
-use crate::{AddressBook, Estate, EventBatch, Finding, NoAddressBook, ReasonText, Stage, Table, Text};
+use crate::{AddressBook, Estate, EventBatch, Finding, NoAddressBook, ReasonText, Stage, Suspects, Table, Text};
 
 /// What an analytic wants to read.
 #[derive(Debug, Clone)]
@@ -83,11 +83,18 @@ pub struct Context {
     pub addresses: Arc<dyn AddressBook>,
     /// The user's configuration.
     pub settings: Arc<Settings>,
+    /// What the first pass made suspicious; empty while that pass runs.
+    pub suspects: Arc<Suspects>,
 }
 
 impl Default for Context {
     fn default() -> Self {
-        Self { estate: Arc::default(), addresses: Arc::new(NoAddressBook), settings: Arc::default() }
+        Self {
+            estate: Arc::default(),
+            addresses: Arc::new(NoAddressBook),
+            settings: Arc::default(),
+            suspects: Arc::default(),
+        }
     }
 }
 

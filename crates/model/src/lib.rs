@@ -15,6 +15,7 @@ pub mod incident;
 pub mod quality;
 pub mod severity;
 pub mod source;
+pub mod suspects;
 pub mod tables;
 pub mod text;
 pub mod time;
@@ -29,6 +30,7 @@ pub use incident::{Exposure, ExposureQuality, Incident, NextStep, Sentence, Stag
 pub use quality::{Coverage, CoverageState, Note};
 pub use severity::Severity;
 pub use source::{Emit, Progress, Reject, Source, SourceError, SourceMeta, Stop};
+pub use suspects::{Suspects, Suspicion};
 pub use tables::{EventBatch, Table};
 pub use text::{Phrasebook, ReasonText, Text};
 pub use time::{Time, Uid};

@@ -8,20 +8,27 @@ pub mod mailbox {
     pub mod app_reads_mailbox;
     pub mod brute_force;
     pub mod delegation;
+    pub mod device_registered;
+    pub mod first_send_as;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
     pub mod mail_read_burst;
     pub mod mailbox_forwarding;
+    pub mod money_searches;
     pub mod new_account;
     pub mod new_place;
     pub mod password_spray;
+    pub mod second_factor;
     pub mod session_elsewhere;
+    pub mod shared_outside;
+    pub mod suspect_sent;
+    pub mod traces_removed;
     pub mod transport_rule;
     pub mod user_consent;
 }
 
-/// Every Rust analytic, in the order in which findings are told.
+/// The Rust analytics of the first pass, in the order in which findings are told.
 #[rustfmt::skip] // one line per analytic, so that two people adding one do not collide
 pub static ALL: &[&dyn Analytic] = &[
     &mailbox::password_spray::PasswordSpray,
@@ -41,11 +48,23 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::app_reads_mailbox::AppReadsMailbox,
 ];
 
+/// Those of the second pass, which asks what the suspects of the first did next ([`matagi_model::Suspects`]).
+#[rustfmt::skip] // one line per analytic
+pub static FOLLOWING: &[&dyn Analytic] = &[
+    &mailbox::second_factor::SecondFactor,
+    &mailbox::device_registered::DeviceRegistered,
+    &mailbox::money_searches::MoneySearches,
+    &mailbox::shared_outside::SharedOutside,
+    &mailbox::suspect_sent::SuspectSent,
+    &mailbox::first_send_as::FirstSendAs,
+    &mailbox::traces_removed::TracesRemoved,
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
+    use matagi_model::Analytic;
 
     #[test]
     fn every_analytic_file_is_registered() {
@@ -55,13 +74,13 @@ mod tests {
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().replace('_', "-"))
             .map(|name| format!("mailbox/{name}"))
             .collect();
-        let names: BTreeSet<String> = ALL.iter().map(|analytic| analytic.meta().id.to_owned()).collect();
-        assert_eq!(files, names, "src/analytics/ and ALL must agree");
+        let names: BTreeSet<String> = crate::analytics().map(|analytic| analytic.meta().id.to_owned()).collect();
+        assert_eq!(files, names, "src/analytics/ and the lists must agree");
     }
 
     #[test]
     fn every_analytic_names_only_columns_that_exist() {
-        for scan in ALL.iter().flat_map(|analytic| analytic.meta().scans) {
+        for scan in crate::analytics().flat_map(|analytic| analytic.meta().scans) {
             let columns: BTreeSet<&str> = scan.table.docs().iter().map(|doc| doc.name).collect();
             for column in scan.columns.iter().chain(scan.partition_by) {
                 assert!(columns.contains(column), "{} has no column {column}", scan.table.name());
@@ -71,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_text_is_there_in_both_languages() {
-        for meta in ALL.iter().map(|analytic| analytic.meta()) {
+        for meta in crate::analytics().map(Analytic::meta) {
             let texts = [&meta.title, &meta.question].into_iter().chain(meta.reasons.iter().map(|reason| &reason.text));
             for text in texts.chain(crate::base::REASONS.iter().map(|reason| &reason.text)) {
                 assert!(!text.en.is_empty() && !text.ja.is_ascii(), "{}: {text:?}", meta.id);

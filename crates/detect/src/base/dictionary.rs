@@ -21,6 +21,7 @@ struct Mailbox {
     hidden_folder_ids: BTreeSet<String>,
     security_words: Vec<String>,
     finance_words: Vec<String>,
+    secret_words: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -98,6 +99,11 @@ impl Dictionary {
     /// The finance words in this text.
     pub fn finance_words(&self, text: &str) -> Vec<&str> {
         contained(&self.mailbox.finance_words, text)
+    }
+
+    /// The words in this text that lead to passwords and keys.
+    pub fn secret_words(&self, text: &str) -> Vec<&str> {
+        contained(&self.mailbox.secret_words, text)
     }
 
     /// Name of a Microsoft application.

@@ -4,6 +4,7 @@ mod acting;
 mod actor;
 mod client;
 mod consent;
+mod deeds;
 mod dictionary;
 mod each_change;
 mod fields;
@@ -14,11 +15,13 @@ mod recipient;
 mod rule;
 mod sign_in;
 mod surroundings;
+mod suspects;
 
 pub use acting::by_actor;
 pub use actor::{is_person, is_service_side};
 pub use client::{Client, client};
 pub use consent::{Consent, consent};
+pub use deeds::{Deeds, DeedsBySuspect, suspected};
 pub use dictionary::{Dictionary, dictionary};
 pub use each_change::{Judge, each_change};
 pub use fields::{Fields, fields, modified, truthy};
@@ -29,6 +32,7 @@ pub use recipient::{Reach, Recipient, recipients};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
 pub use sign_in::{SignIn, class, is_silent_request};
 pub use surroundings::{CHANGE_COLUMNS, Surroundings, surroundings};
+pub use suspects::{suspects, suspicion};
 
 use matagi_model::ReasonText;
 
@@ -48,6 +52,11 @@ pub static REASONS: &[ReasonText] = &[
         "own-program",
         "{user} always uses {client}, and no hosting network is involved: a journey is likelier, two steps milder",
         "{client} は {user} が普段から使うプログラムで、ホスティング網も介していません。出張の可能性が高いため、深刻度を二段階下げています",
+    ),
+    ReasonText::new(
+        "suspected",
+        "done in a session or from an address that {why} made suspicious (finding {finding})",
+        "{why} により疑わしいとされたセッションまたは接続元からの操作です（検知 {finding}）",
     ),
     ReasonText::new("new-address", "{ip} is new for {user}", "{ip} は {user} にとって初めての接続元です"),
     ReasonText::new(

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use matagi_model::{Context, EntityKind, Finding, NextStep, Role, Sentence, Severity, Stage, Text};
 
 use super::score::Scored;
-use crate::ALL;
 
 static TAKEOVER: Text = Text::new("Mailbox takeover of {user}", "{user} のメールボックス乗っ取り");
 static SUSPECTED: Text = Text::new("Suspicious activity around {user}", "{user} に関する不審な活動");
@@ -82,7 +81,7 @@ pub(super) fn narrative(members: &[&Finding], subject: Option<&str>, context: &C
 
 /// A finding's title as a sentence; one with a title of its own (a spray that succeeded) is told by its first reason.
 fn sentence(finding: &Finding) -> Sentence {
-    let own = ALL.iter().find(|analytic| analytic.meta().id == finding.analytic);
+    let own = crate::analytics().find(|analytic| analytic.meta().id == finding.analytic);
     let is_renamed = own.is_some_and(|analytic| analytic.meta().title != finding.title);
     match finding.reasons.first().filter(|_| is_renamed) {
         Some(reason) => {

@@ -188,7 +188,7 @@ fn check_content(found: &mut Findings<'_>, for_people: bool) {
     let detail = found.ui.text(
         "doctor-content-good",
         [
-            ("analytics", matagi_detect::analytics().len().to_string()),
+            ("analytics", matagi_detect::analytics().count().to_string()),
             ("rules", content.rules.len().to_string()),
             ("hunts", content.hunts.hunts().count().to_string()),
         ],
