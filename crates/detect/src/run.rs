@@ -86,8 +86,7 @@ fn survey(
     let mut learner = base::Learner::new(addresses);
     let mut survey = Survey::default();
     for table in Table::ALL {
-        let columns: BTreeSet<&str> =
-            base::Learner::columns(table).iter().copied().chain(Survey::columns(table)).collect();
+        let columns: BTreeSet<&str> = base::Learner::columns(table).into_iter().chain(Survey::columns(table)).collect();
         let columns: Vec<&str> = columns.into_iter().collect();
         scanner.scan(table, &columns, &mut |batch| {
             learner.batch(batch);

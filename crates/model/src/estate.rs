@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Ip, Time};
+use crate::{Entity, Ip, Time};
 
 /// How often and when a user showed one feature (an address, a network, a country, a client).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Estate {
     pub first_time: Time,
     /// Last known time of all evidence.
     pub last_time: Time,
+    /// Rules, rights, consents, devices and accounts that were taken away, and when last.
+    pub removed: BTreeMap<Entity, Time>,
     /// Events by operation, for "absent is unknown".
     pub operations: BTreeMap<String, u64>,
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use matagi_model::columns::Cell;
-use matagi_model::tables::CommonView;
+use matagi_model::tables::{CommonView, IamView};
 use matagi_model::{AddressBook, Estate, EventBatch, FeatureUse, LoggedPlace, Settings, Table, Time, UserProfile};
 
-use super::{Place, SignIn, class, client, is_person, is_service_side, logged_place, place};
+use super::{Place, REMOVAL_COLUMNS, SignIn, class, client, is_person, is_service_side, logged_place, place, removal};
 
-/// What a habit is learnt from; the last one only sign-ins have.
-const COLUMNS: [&str; 15] = [
+/// What a habit is learnt from, in every table of people.
+const COLUMNS: [&str; 14] = [
     "time",
     "api_operation",
     "user_name",
@@ -25,7 +25,6 @@ const COLUMNS: [&str; 15] = [
     "status_id",
     "status_code",
     "status_detail",
-    "logon_kind",
 ];
 
 /// Addresses remembered for one user: a phone changes them daily, an attacker's script by the minute.
@@ -34,6 +33,8 @@ const IPS_PER_USER_MAX: usize = 2_000;
 const USERS_PER_PLACE_MAX: usize = 64;
 /// Users profiled; more are still searched, but have no habits.
 const USERS_MAX: usize = 500_000;
+/// Removals remembered; beyond it incidents ask for the removal of what may be gone.
+const REMOVED_MAX: usize = 500_000;
 /// Operations counted; a hostile file may invent them.
 const OPERATIONS_MAX: usize = 5_000;
 
@@ -52,23 +53,38 @@ impl<'a> Learner<'a> {
     }
 
     /// What it reads of a table; mail is nobody's habit.
-    pub fn columns(table: Table) -> &'static [&'static str] {
+    pub fn columns(table: Table) -> Vec<&'static str> {
         match table {
-            Table::Auth => &COLUMNS,
-            Table::Iam | Table::Saas => &COLUMNS[..COLUMNS.len() - 1],
-            Table::Email => &[],
+            Table::Auth => COLUMNS.iter().copied().chain(["logon_kind"]).collect(),
+            Table::Iam => COLUMNS.iter().copied().chain(REMOVAL_COLUMNS).collect(),
+            Table::Saas => COLUMNS.to_vec(),
+            Table::Email => Vec::new(),
         }
     }
 
     /// Learns from the next rows.
     pub fn batch(&mut self, batch: &EventBatch) {
-        if Self::columns(batch.table).is_empty() {
+        if batch.table == Table::Email {
             return;
+        }
+        if batch.table == Table::Iam {
+            self.removals(batch);
         }
         let row = batch.common();
         let kind = <Option<String> as Cell>::view(batch.columns.column_by_name("logon_kind"));
         for index in 0..batch.rows() {
             self.row(batch.table, &row, index, kind.get(index));
+        }
+    }
+
+    fn removals(&mut self, batch: &EventBatch) {
+        let row = IamView::new(batch);
+        for index in (0..batch.rows()).filter(|&index| row.status_id.get(index) != Some(2)) {
+            let Some(entity) = removal(&row, index).filter(|_| self.estate.removed.len() < REMOVED_MAX) else {
+                continue;
+            };
+            let last = self.estate.removed.entry(entity).or_default();
+            *last = (*last).max(row.time.get(index));
         }
     }
 
