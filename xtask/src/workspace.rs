@@ -18,10 +18,22 @@ pub fn has_extension(file: &str, extensions: &[&str]) -> bool {
     extension.is_some_and(|extension| extensions.contains(&extension))
 }
 
+/// Whether a folder holds the workspace of this program: `fuzz` is a workspace too, but has no chores.
+fn is_root(folder: &Path) -> bool {
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let is_workspace = toml::from_str::<toml::Table>(&manifest).is_ok_and(|table| table.contains_key("workspace"));
+    is_workspace && folder.join("xtask/Cargo.toml").is_file()
+}
+
 impl Workspace {
-    /// The repository that this program was built in.
+    /// The repository that the current folder is in. The one that this program was built in may be another checkout.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has a parent folder")?;
+        Self::around(&std::env::current_dir().context("cannot tell the current folder")?)
+    }
+
+    fn around(folder: &Path) -> Result<Self> {
+        let root = folder.ancestors().find(|folder| is_root(folder));
+        let root = root.with_context(|| format!("{} is not inside a checkout of matagi", folder.display()))?;
         Ok(Self { root: root.to_owned() })
     }
 
@@ -84,5 +96,39 @@ impl Workspace {
         let metadata = self.metadata()?;
         let target = metadata["target_directory"].as_str().context("cargo metadata names the target folder")?;
         Ok(Path::new(target).join("fast").join(format!("matagi{}", std::env::consts::EXE_SUFFIX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(file: &Path, text: &str) {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
+    }
+
+    #[test]
+    fn the_checkout_around_a_folder_is_taken() {
+        let outer = tempfile::tempdir().unwrap();
+        let inner = outer.path().join("copies/second");
+        for root in [outer.path(), &inner] {
+            write(&root.join("Cargo.toml"), "[workspace]\nmembers = [\"xtask\"]\n");
+            write(&root.join("xtask/Cargo.toml"), "[package]\nname = \"xtask\"\n");
+            write(&root.join("fuzz/Cargo.toml"), "[package]\nname = \"fuzz\"\n[workspace]\n");
+        }
+        let root = |folder: &Path| Workspace::around(folder).unwrap().root;
+        assert_eq!(root(outer.path()), outer.path());
+        assert_eq!(root(&outer.path().join("copies")), outer.path());
+        assert_eq!(root(&inner.join("fuzz")), inner);
+        assert_eq!(root(&inner.join("xtask")), inner);
+    }
+
+    #[test]
+    fn outside_of_a_checkout_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("Cargo.toml"), "[workspace]\n");
+        let error = Workspace::around(folder.path()).err().unwrap().to_string();
+        assert!(error.contains("is not inside a checkout"), "{error}");
     }
 }
