@@ -126,7 +126,7 @@ pub enum ExposureQuality {
 pub struct Incident {
     /// Stable id, `I-` and ten hexadecimal digits, of the oldest finding.
     pub id: String,
-    /// What happened, with `{name}` for arguments.
+    /// What happened, with `{name}` for arguments; or the code of such a sentence in the scope `incident`.
     pub title: Text,
     /// Arguments of the title.
     pub title_args: BTreeMap<String, String>,

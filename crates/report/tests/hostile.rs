@@ -48,7 +48,7 @@ fn attacked(attack: &str) -> HuntDocument {
         incident.title_args.insert("evil".to_owned(), text());
         incident.entities.insert((Entity::new(EntityKind::Rule, attack), Role::Target));
         incident.findings = findings.iter().map(matagi_model::Finding::id).collect();
-        incident.narrative.push(Sentence::new("narr-forward", [("target", text())]));
+        incident.narrative.push(Sentence::new("narr-cannot-see", [("user", text())]));
         incident.left_behind.push(Sentence::new("no-such-code", [("target", text())]));
         incident.exposure[0].mailbox = text();
         incident.exposure[0].folders.push(text());

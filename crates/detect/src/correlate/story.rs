@@ -6,12 +6,6 @@ use matagi_model::{Context, EntityKind, Finding, NextStep, Role, Sentence, Sever
 
 use super::score::Scored;
 
-static TAKEOVER: Text = Text::new("Mailbox takeover of {user}", "{user} のメールボックス乗っ取り");
-static SUSPECTED: Text = Text::new("Suspicious activity around {user}", "{user} に関する不審な活動");
-static SPRAY: Text = Text::new("Password spray against the organisation", "組織に対するパスワードスプレー攻撃");
-static SETTINGS: Text = Text::new("Suspicious changes by {user}", "{user} による不審な設定変更");
-static OTHER: Text = Text::new("Related findings", "関連する複数の検知");
-
 pub(super) struct Title {
     pub(super) text: Text,
     pub(super) args: BTreeMap<String, String>,
@@ -28,14 +22,15 @@ pub(super) fn title(members: &[&Finding], scored: &Scored) -> Title {
         return Title { text: only.title.clone(), args: only.title_args.clone(), subject };
     }
     let only_guessing = members.iter().all(|finding| finding.stage == Stage::CredentialAcquisition);
-    let text = match (&subject, scored.is_takeover) {
-        (Some(_), true) => TAKEOVER.clone(),
-        (None, _) if only_guessing => SPRAY.clone(),
-        (Some(_), false) if victim.is_none() => SETTINGS.clone(),
-        (Some(_), false) => SUSPECTED.clone(),
-        (None, _) => OTHER.clone(),
+    let code = match (&subject, scored.is_takeover) {
+        (Some(_), true) => "takeover",
+        (None, _) if only_guessing => "spray",
+        (Some(_), false) if victim.is_none() => "suspicious-changes",
+        (Some(_), false) => "suspicious-activity",
+        (None, _) => "related-findings",
     };
-    Title { text, args, subject }
+    // The sentences behind the codes are the report's, as of all that an incident says.
+    Title { text: Text::new(code, code), args, subject }
 }
 
 /// The account of this role that the gravest findings name most.
@@ -169,10 +164,9 @@ pub(super) fn next_steps(members: &[&Finding]) -> Vec<NextStep> {
 }
 
 /// The order of work.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 14] = [
     "preserve-evidence",
     "enable-audit",
-    "disable-user",
     "revoke-sessions",
     "reset-password",
     "check-mfa-methods",

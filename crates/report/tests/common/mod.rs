@@ -120,6 +120,11 @@ fn incident(findings: &[Finding]) -> Incident {
         first_time: finding.first_time(),
         findings: vec![finding.id()],
     };
+    let titled = |finding: &Finding| Sentence {
+        scope: finding.analytic.clone(),
+        code: "title".to_owned(),
+        args: finding.title_args.clone(),
+    };
     let args = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     };
@@ -130,20 +135,20 @@ fn incident(findings: &[Finding]) -> Incident {
     };
     Incident {
         id: "I-1f0a9c33d2".to_owned(),
-        title: Text::new("Mailbox takeover of {user}", "{user} のメールボックス乗っ取り"),
+        title: Text::new("takeover", "takeover"),
         title_args: args(&[("user", VICTIM)]),
         severity: Severity::Critical,
         score: 86.5,
         reasons: vec![
             Reason::new("best-finding", 60.0, [("title", findings[3].id()), ("severity", "critical".to_owned())]),
-            Reason::new("more-findings", 14.5, [("count", "2".to_owned())]),
+            Reason::new("more-findings", 9.5, [("count", "2".to_owned())]),
             Reason::new(
                 "stages",
                 9.0,
                 [("count", "3".to_owned()), ("stages", "initial_access, persistence, collection".to_owned())],
             ),
-            Reason::new("in-order", 6.0, []),
-            Reason::new("cold", -3.0, []),
+            Reason::new("in-order", 3.0, []),
+            Reason::new("important-user", 5.0, [("user", VICTIM.to_owned())]),
         ],
         first_time: at(0),
         last_time: at(49),
@@ -158,14 +163,7 @@ fn incident(findings: &[Finding]) -> Incident {
             folders: vec!["\\Inbox".to_owned()],
             quality: ExposureQuality::LowerBound,
         }],
-        narrative: vec![
-            Sentence::new(
-                "narr-sign-in",
-                [("user", VICTIM.to_owned()), ("ip", SOURCE.to_owned()), ("place", "NL, AS64511".to_owned())],
-            ),
-            Sentence { scope: RULE.id.to_owned(), code: "title".to_owned(), args: findings[3].title_args.clone() },
-            Sentence::new("narr-read", [("count", "37".to_owned()), ("mailbox", VICTIM.to_owned())]),
-        ],
+        narrative: members().map(titled).collect(),
         next_steps: vec![
             next("preserve-evidence", &[], None),
             next(
