@@ -1,13 +1,13 @@
 //! CSV as Export-Csv, portals and spreadsheets write it.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 
 use matagi_model::{SourceError, Stop};
 use memchr::{memchr, memchr2, memrchr};
 use unicode_normalization::UnicodeNormalization;
 
-use super::{CSV_COLUMNS_MAX, RECORD_BYTES_MAX};
+use super::{CSV_COLUMNS_MAX, RECORD_BYTES_MAX, chunks};
 
 /// Takes one row: its position from 1 (the header is not counted), and its cells or the reason why it was refused.
 type Each<'e> = &'e mut dyn FnMut(u64, Result<&CsvRow<'_>, String>) -> Result<(), Stop>;
@@ -103,21 +103,9 @@ impl CsvRow<'_> {
 /// When the input cannot be read, its header is over a limit, or `each` says stop.
 pub fn csv_records(input: &mut dyn BufRead, each: Each<'_>) -> Result<(), SourceError> {
     let mut reader = Reader::new(each);
-    loop {
-        let chunk = match input.fill_buf() {
-            Ok([]) => break,
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                reader.end()?;
-                return Err(error.into());
-            }
-        };
-        reader.take(chunk)?;
-        let taken = chunk.len();
-        input.consume(taken);
-    }
-    reader.end()
+    let broken = chunks(input, |chunk| reader.take(chunk))?;
+    reader.end()?;
+    broken.map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Column names of a file by its head, in the form of [`header`]; `None` where the head has no whole first row.
@@ -464,7 +452,7 @@ fn quoted_cell<'a>(rest: &'a str, delimiter: u8, text: &mut String) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::{self, Read};
 
     use proptest::prelude::*;
 

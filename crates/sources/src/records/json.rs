@@ -1,14 +1,14 @@
 //! JSON records out of whatever surrounds them.
 
 use std::borrow::Cow;
-use std::io::{self, BufRead};
+use std::io::BufRead;
 use std::sync::LazyLock;
 
 use matagi_model::{SourceError, Stop};
 use memchr::{memchr2, memchr3, memmem};
 use serde::Deserialize;
 
-use super::{JSON_DEPTH_MAX, RECORD_BYTES_MAX};
+use super::{JSON_DEPTH_MAX, RECORD_BYTES_MAX, chunks};
 
 /// Takes one record: its position from 1, and its text or the reason why it was refused.
 type Each<'e> = &'e mut dyn FnMut(u64, Result<&str, String>) -> Result<(), Stop>;
@@ -23,21 +23,9 @@ type Each<'e> = &'e mut dyn FnMut(u64, Result<&str, String>) -> Result<(), Stop>
 /// When the input cannot be read, or `each` says stop.
 pub fn json_records(input: &mut dyn BufRead, each: Each<'_>) -> Result<(), SourceError> {
     let mut scanner = Scanner::new(each);
-    loop {
-        let chunk = match input.fill_buf() {
-            Ok([]) => break,
-            Ok(chunk) => chunk,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => {
-                scanner.end()?;
-                return Err(error.into());
-            }
-        };
-        scanner.take(chunk)?;
-        let taken = chunk.len();
-        input.consume(taken);
-    }
-    Ok(scanner.end()?)
+    let broken = chunks(input, |chunk| Ok(scanner.take(chunk)?))?;
+    scanner.end()?;
+    broken.map_or(Ok(()), |error| Err(error.into()))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -624,34 +612,10 @@ mod tests {
 
     use super::*;
 
-    /// Gives the input in pieces of a given size.
-    struct Pieces<'a> {
-        rest: &'a [u8],
-        size: usize,
-    }
-
-    impl Read for Pieces<'_> {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let piece = self.fill_buf()?;
-            let length = piece.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&piece[..length]);
-            self.consume(length);
-            Ok(length)
-        }
-    }
-
-    impl BufRead for Pieces<'_> {
-        fn fill_buf(&mut self) -> io::Result<&[u8]> {
-            Ok(&self.rest[..self.rest.len().min(self.size)])
-        }
-        fn consume(&mut self, amount: usize) {
-            self.rest = &self.rest[amount..];
-        }
-    }
-
     fn records_in(input: &[u8], size: usize) -> Vec<String> {
         let mut records = Vec::new();
-        json_records(&mut Pieces { rest: input, size }, &mut |number, record| {
+        let mut reader = io::BufReader::with_capacity(size, input);
+        json_records(&mut reader, &mut |number, record| {
             records.push(match record {
                 Ok(text) => format!("{number} {text}"),
                 Err(reason) => format!("{number} refused: {reason}"),
@@ -663,7 +627,7 @@ mod tests {
     }
 
     fn records(input: &str) -> Vec<String> {
-        let whole = records_in(input.as_bytes(), usize::MAX);
+        let whole = records_in(input.as_bytes(), 1 << 16);
         assert_eq!(records_in(input.as_bytes(), 1), whole, "cut into single bytes");
         whole
     }
@@ -782,7 +746,7 @@ mod tests {
     proptest! {
         #[test]
         fn cutting_anywhere_gives_the_same_records(input in "[\\[\\]{}:,\"\\\\a1 \n\u{e9}]{0,200}", size in 1_usize..20) {
-            prop_assert_eq!(records_in(input.as_bytes(), size), records_in(input.as_bytes(), usize::MAX));
+            prop_assert_eq!(records_in(input.as_bytes(), size), records_in(input.as_bytes(), 1 << 16));
         }
 
         #[test]
