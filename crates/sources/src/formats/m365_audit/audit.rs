@@ -166,48 +166,44 @@ pub(super) enum Key {
     Ignored,
 }
 
+/// Properties that are more than text, as the audit log spells them.
+const STRUCTURED: [(&str, Key); 17] = [
+    ("ExtendedProperties", Key::Pairs(Group::Extended)),
+    ("DeviceProperties", Key::Pairs(Group::Device)),
+    ("Parameters", Key::Pairs(Group::Parameters)),
+    ("OperationProperties", Key::Pairs(Group::Properties)),
+    ("AppAccessContext", Key::Pairs(Group::Access)),
+    ("Actor", Key::Pairs(Group::Actor)),
+    ("Target", Key::Pairs(Group::Target)),
+    ("AADTarget", Key::Pairs(Group::Target)),
+    ("ExtraProperties", Key::Pairs(Group::Extra)),
+    ("Folders", Key::Messages),
+    ("Folder", Key::Messages),
+    ("Item", Key::Messages),
+    ("AffectedItems", Key::Messages),
+    ("Messages", Key::Messages),
+    ("DestFolder", Key::Messages),
+    ("ModifiedProperties", Key::Modified),
+    ("AuditData", Key::Nested),
+];
+
 impl Key {
     fn exact(key: &str) -> Self {
+        if let Some(field) = Field::exact(key) {
+            return Self::Text(field);
+        }
         match key {
-            "ExtendedProperties" => Self::Pairs(Group::Extended),
-            "DeviceProperties" => Self::Pairs(Group::Device),
-            "Parameters" => Self::Pairs(Group::Parameters),
-            "OperationProperties" => Self::Pairs(Group::Properties),
-            "AppAccessContext" => Self::Pairs(Group::Access),
-            "Actor" => Self::Pairs(Group::Actor),
-            "Target" | "AADTarget" => Self::Pairs(Group::Target),
-            "ExtraProperties" => Self::Pairs(Group::Extra),
-            "Folders" | "Folder" | "Item" | "AffectedItems" | "Messages" | "DestFolder" => Self::Messages,
-            "ModifiedProperties" => Self::Modified,
-            "AuditData" | "auditData" | "o365" | "o365audit" | "audit" | "_source" | "result" => Self::Nested,
-            _ => Field::exact(key).map_or(Self::Ignored, Self::Text),
+            // Wrappers only: in another case or with a blank these words mean something else.
+            "auditData" | "o365" | "o365audit" | "audit" | "_source" | "result" => Self::Nested,
+            _ => STRUCTURED.iter().find(|(name, _)| *name == key).map_or(Self::Ignored, |(_, known)| *known),
         }
     }
 
     /// The key, in whatever case and with whatever a wrapper put around it (`Start_Time [UTC]`, `ClientIP_`).
     pub(super) fn loose(key: &str) -> Self {
         static FOLDED: LazyLock<HashMap<String, Key>> = LazyLock::new(|| {
-            const STRUCTURED: [&str; 17] = [
-                "ExtendedProperties",
-                "DeviceProperties",
-                "Parameters",
-                "OperationProperties",
-                "AppAccessContext",
-                "Actor",
-                "Target",
-                "AADTarget",
-                "ExtraProperties",
-                "Folders",
-                "Folder",
-                "Item",
-                "AffectedItems",
-                "Messages",
-                "DestFolder",
-                "ModifiedProperties",
-                "AuditData",
-            ];
             let texts = SPELLINGS.iter().map(|(spelling, field)| (fold(spelling), Key::Text(*field)));
-            let structured = STRUCTURED.iter().map(|key| (fold(key), Key::exact(key)));
+            let structured = STRUCTURED.iter().map(|(name, key)| (fold(name), *key));
             texts.chain(structured).collect()
         });
         match Self::exact(key) {
@@ -450,27 +446,21 @@ fn changes(value: &serde_json::Value) -> Vec<Change> {
     let text = |item: &serde_json::Value, names: [&str; 4]| {
         names.iter().find_map(|name| item.get(*name)).map(plain).unwrap_or_default()
     };
+    let change = |name: String, item: &serde_json::Value| Change {
+        name,
+        old: text(item, ["OldValue", "oldValue", "Old_Value", "old"]),
+        new: text(item, ["NewValue", "newValue", "New_Value", "new"]),
+    };
     match value {
         serde_json::Value::Array(items) => items
             .iter()
             .map(|item| match item {
                 serde_json::Value::String(name) => Change { name: name.clone(), ..Change::default() },
-                item => Change {
-                    name: text(item, ["Name", "name", "displayName", "DisplayName"]),
-                    old: text(item, ["OldValue", "oldValue", "Old_Value", "old"]),
-                    new: text(item, ["NewValue", "newValue", "New_Value", "new"]),
-                },
+                item => change(text(item, ["Name", "name", "displayName", "DisplayName"]), item),
             })
             .filter(|change| !change.name.is_empty())
             .collect(),
-        serde_json::Value::Object(entries) => entries
-            .iter()
-            .map(|(name, item)| Change {
-                name: name.clone(),
-                old: text(item, ["OldValue", "oldValue", "Old_Value", "old"]),
-                new: text(item, ["NewValue", "newValue", "New_Value", "new"]),
-            })
-            .collect(),
+        serde_json::Value::Object(entries) => entries.iter().map(|(name, item)| change(name.clone(), item)).collect(),
         _ => Vec::new(),
     }
 }
