@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Entity, Reason, Role, Severity, Text, Time};
+use crate::{Entity, Reason, Role, Severity, Time};
 
 /// Part of a mailbox takeover, in the order in which it usually happens (the groups A to F of the catalogue).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -126,10 +126,8 @@ pub enum ExposureQuality {
 pub struct Incident {
     /// Stable id, `I-` and ten hexadecimal digits, of the oldest finding.
     pub id: String,
-    /// What happened, with `{name}` for arguments; or the code of such a sentence in the scope `incident`.
-    pub title: Text,
-    /// Arguments of the title.
-    pub title_args: BTreeMap<String, String>,
+    /// What happened.
+    pub title: Sentence,
     /// How bad.
     pub severity: Severity,
     /// Sum of `reasons`, 0 to 100.

@@ -165,7 +165,7 @@ impl Teller<'_> {
         let (timeline, timeline_omitted) = timeline(&incident.findings, findings);
         IncidentDocument {
             id: incident.id.clone(),
-            title: self.incident_title(incident),
+            title: self.sentence(&incident.title).text,
             severity: incident.severity,
             score: finite(incident.score),
             first_time: incident.first_time,
@@ -189,17 +189,6 @@ impl Teller<'_> {
             timeline,
             timeline_omitted,
         }
-    }
-
-    /// A title is a sentence in both languages, or the code of one in the scope `incident`.
-    fn incident_title(&self, incident: &Incident) -> String {
-        if self.phrasebook.has("incident", &incident.title.en) {
-            return self.say("incident", &incident.title.en, &incident.title_args);
-        }
-        let args = incident.title_args.iter();
-        let args =
-            args.map(|(name, value)| (name.clone(), self.argument(name, value).unwrap_or_else(|| value.clone())));
-        fill(incident.title.get(self.lang), &args.collect())
     }
 
     fn stage(&self, step: &StageStep) -> StageDocument {

@@ -46,8 +46,7 @@ impl HuntStore for OneHunt {
             Finding::new(&META, Severity::High, evidence).about(Entity::user("anna@aozora.example"), Role::Victim);
         let incident = Incident {
             id: "I-0123456789".into(),
-            title: Text::new("Mailbox takeover of {user}", "{user} のメールボックス乗っ取り"),
-            title_args: [("user".to_owned(), "anna".to_owned())].into(),
+            title: Sentence::new("takeover", [("user", "anna".to_owned())]),
             severity: Severity::High,
             score: 70.0,
             reasons: Vec::new(),

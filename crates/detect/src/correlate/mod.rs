@@ -133,8 +133,7 @@ fn incident(members: &[usize], findings: &[Finding], context: &Context) -> Optio
     let known = |time: &Time| time.is_known();
     Some(Incident {
         id: id(&members),
-        title: title.text,
-        title_args: title.args,
+        title: title.said,
         severity: scored.severity,
         score: score::rounded(scored.reasons.iter().map(|reason| reason.weight).sum()),
         first_time: members.iter().map(|finding| finding.first_time()).filter(known).min().unwrap_or_default(),
@@ -144,7 +143,7 @@ fn incident(members: &[usize], findings: &[Finding], context: &Context) -> Optio
             .flat_map(|finding| finding.entities().map(|(entity, role)| (entity.clone(), role)))
             .collect(),
         findings: members.iter().map(|finding| finding.id()).collect(),
-        left_behind: story::left_behind(&members),
+        left_behind: story::left_behind(&members, context),
         narrative: story::narrative(&members, title.subject.as_deref(), context),
         next_steps: story::next_steps(&members),
         exposure: Vec::new(),

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use matagi_model::{Context, EntityKind, Finding, NextStep, Role, Sentence, Severity, Stage, Text};
+use matagi_model::{Context, Entity, EntityKind, Finding, NextStep, Role, Sentence, Severity, Stage};
 
 use super::score::Scored;
+use crate::base::{right_entity, rule_entity};
 
 pub(super) struct Title {
-    pub(super) text: Text,
-    pub(super) args: BTreeMap<String, String>,
+    pub(super) said: Sentence,
     pub(super) subject: Option<String>,
 }
 
@@ -17,9 +17,8 @@ pub(super) fn title(members: &[&Finding], scored: &Scored) -> Title {
     let victim = heaviest(members, Role::Victim);
     let actor = heaviest(members, Role::Actor);
     let subject = victim.clone().or_else(|| actor.clone());
-    let args: BTreeMap<String, String> = subject.iter().map(|user| ("user".to_owned(), user.clone())).collect();
     if let [only] = members {
-        return Title { text: only.title.clone(), args: only.title_args.clone(), subject };
+        return Title { said: sentence(only), subject };
     }
     let only_guessing = members.iter().all(|finding| finding.stage == Stage::CredentialAcquisition);
     let code = match (&subject, scored.is_takeover) {
@@ -29,8 +28,11 @@ pub(super) fn title(members: &[&Finding], scored: &Scored) -> Title {
         (Some(_), false) => "suspicious-activity",
         (None, _) => "related-findings",
     };
-    // The sentences behind the codes are the report's, as of all that an incident says.
-    Title { text: Text::new(code, code), args, subject }
+    let said = match &subject {
+        Some(user) => Sentence::new(code, [("user", user.clone())]),
+        None => Sentence::new(code, []),
+    };
+    Title { said, subject }
 }
 
 /// The account of this role that the gravest findings name most.
@@ -88,10 +90,11 @@ fn sentence(finding: &Finding) -> Sentence {
     }
 }
 
-/// What still works for the attacker, as far as the findings say.
-pub(super) fn left_behind(members: &[&Finding]) -> Vec<Sentence> {
+/// What still works for the attacker, as far as the findings say and nothing tells of its removal.
+pub(super) fn left_behind(members: &[&Finding], context: &Context) -> Vec<Sentence> {
     let mut left = Vec::new();
-    for finding in members.iter().filter(|finding| finding.severity >= Severity::Medium) {
+    let telling = members.iter().filter(|finding| finding.severity >= Severity::Medium);
+    for finding in telling.filter(|finding| !is_removed(finding, context)) {
         let args = &finding.title_args;
         let arg = |name: &'static str| (name, args.get(name).cloned().unwrap_or_default());
         let sentence = match finding.analytic.as_str() {
@@ -104,6 +107,8 @@ pub(super) fn left_behind(members: &[&Finding]) -> Vec<Sentence> {
             "mailbox/delegation" => Sentence::new("left-delegate", [arg("trustee"), arg("rights"), arg("mailbox")]),
             "mailbox/user-consent" | "mailbox/admin-consent" => Sentence::new("left-consent", [arg("app")]),
             "mailbox/new-account" => Sentence::new("left-account", [arg("account")]),
+            "mailbox/second-factor" => Sentence::new("left-second-factor", [arg("user")]),
+            "mailbox/device-registered" => Sentence::new("left-device", [arg("device"), arg("user")]),
             _ => continue,
         };
         if !left.contains(&sentence) {
@@ -111,6 +116,25 @@ pub(super) fn left_behind(members: &[&Finding]) -> Vec<Sentence> {
         }
     }
     left
+}
+
+/// Whether the evidence tells that what a finding left was taken away after its last record.
+fn is_removed(finding: &Finding, context: &Context) -> bool {
+    let arg = |name: &str| finding.title_args.get(name).map(String::as_str).unwrap_or_default();
+    let gone = |entity: &Entity| context.estate.removed.get(entity).is_some_and(|time| *time > finding.last_time());
+    let of_kind = |kind: EntityKind| finding.entities().any(|(entity, _)| entity.kind == kind && gone(entity));
+    match finding.analytic.as_str() {
+        "mailbox/hiding-rule" | "mailbox/forwarding-rule" => gone(&rule_entity(arg("mailbox"), &rule_of(finding))),
+        "mailbox/mailbox-forwarding" => {
+            finding.reasons.iter().any(|one| matches!(one.code.as_str(), "removed" | "tested"))
+        }
+        "mailbox/transport-rule" => gone(&rule_entity("transport", arg("rule"))),
+        "mailbox/delegation" => gone(&right_entity(arg("mailbox"), arg("trustee"))),
+        "mailbox/user-consent" | "mailbox/admin-consent" => of_kind(EntityKind::Application),
+        "mailbox/new-account" => gone(&Entity::user(arg("account"))),
+        "mailbox/device-registered" => of_kind(EntityKind::Device),
+        _ => false,
+    }
 }
 
 fn rule_of(finding: &Finding) -> String {
@@ -164,12 +188,14 @@ pub(super) fn next_steps(members: &[&Finding]) -> Vec<NextStep> {
 }
 
 /// The order of work.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 16] = [
     "preserve-evidence",
     "enable-audit",
     "revoke-sessions",
     "reset-password",
     "check-mfa-methods",
+    "remove-second-factor",
+    "remove-device",
     "remove-inbox-rule",
     "remove-forwarding",
     "remove-transport-rule",
@@ -232,6 +258,19 @@ impl Steps {
                     "Get-MgServicePrincipal -Filter {filter} | ForEach-Object {{ Update-MgServicePrincipal -ServicePrincipalId $_.Id -AccountEnabled:$false }}"
                 );
                 self.add("revoke-consent", &[("app", arg("app"))], Some(command));
+            }
+            "mailbox/device-registered" => {
+                let filter = quoted(&format!("displayName eq '{}'", arg("device").replace('\'', "''")));
+                let command =
+                    format!("Get-MgDevice -Filter {filter} | ForEach-Object {{ Remove-MgDevice -DeviceId $_.Id }}");
+                self.add("remove-device", &[("device", arg("device")), ("user", arg("user"))], Some(command));
+            }
+            "mailbox/second-factor" => {
+                let id = quoted(arg("user"));
+                let command = format!(
+                    "Get-MgUserAuthenticationMethod -UserId {id} | Format-List Id, AdditionalProperties, CreatedDateTime"
+                );
+                self.add("remove-second-factor", &[("user", arg("user"))], Some(command));
             }
             "mailbox/new-account" => {
                 let command = format!("Update-MgUser -UserId {} -AccountEnabled:$false", quoted(arg("account")));

@@ -135,8 +135,7 @@ fn incident(findings: &[Finding]) -> Incident {
     };
     Incident {
         id: "I-1f0a9c33d2".to_owned(),
-        title: Text::new("takeover", "takeover"),
-        title_args: args(&[("user", VICTIM)]),
+        title: Sentence::new("takeover", [("user", VICTIM.to_owned())]),
         severity: Severity::Critical,
         score: 86.5,
         reasons: vec![
