@@ -1,11 +1,13 @@
 //! Records of the Unified Audit Log: the AuditData object of each event that the log keeps.
 
+mod content;
+
 use matagi_model::Time;
 
 use crate::company::{Company, DOMAIN, Person};
-use crate::dice::{Guid, mix};
+use crate::dice::{Guid, mix, mixed_guid};
 use crate::event::{Bind, Cmdlet, Directory, Event, Protocol, SYSTEM, Sent, SignIn, What, message_bytes, message_key};
-use crate::pieces::{Escaped, Hex, Id, Iso, Number, Piece, fill, put, text_of};
+use crate::pieces::{Escaped, Hex, Id, Iso, Number, Piece, Token, fill, put, text_of};
 use crate::world::{App, EXCHANGE, GRAPH, OUTLOOK, OUTLOOK_MOBILE};
 
 /// What the wrapper of a record says.
@@ -22,10 +24,11 @@ const SERVER: &str = "TYAPR01MB4821 (15.20.9012.021)";
 const HOST: &str = "jpnprd01.prod.outlook.com";
 
 /// Whether the audit log keeps a record of this.
-pub(crate) fn is_audited(what: &What) -> bool {
-    match what {
+pub(crate) fn is_audited(company: &Company, event: &Event) -> bool {
+    match &event.what {
         What::SignIn(sign_in) => sign_in.is_audited,
-        What::Receive { .. } => false,
+        What::Bind(bind) => !company.is_throttled(bind.mailbox, event.time),
+        What::Receive { .. } | What::Arrive(_) => false,
         _ => true,
     }
 }
@@ -44,6 +47,10 @@ pub(crate) fn record(company: &Company, event: &Event, out: &mut Vec<u8>) -> Wra
         What::Sync { folder } => record.sync(folder),
         What::Send(sent) => record.send(sent),
         What::Receive { number } => unreachable!("message {number} is in the message trace only"),
+        What::Arrive(arrived) => unreachable!("`{}` is in the message trace only", arrived.subject),
+        What::Delete(deleted) => record.delete(deleted),
+        What::Search { operation, query } => record.search(operation, query),
+        What::Share(share) => record.share(share),
         What::File { operation, number } => record.file(operation, *number),
         What::Teams { operation } => record.teams(operation),
         What::Cmdlet(cmdlet) => record.cmdlet(cmdlet),
@@ -113,8 +120,12 @@ impl Record<'_> {
         let (person, event) = (self.company.person(self.event.user), self.event);
         let (ip, client) = (event.seat.place.ip, event.seat.device.client);
         let request = match sign_in.protocol {
+            _ if sign_in.second.is_pushed() => "SAS:EndAuth",
             Protocol::Page => "OAuth2:Authorize",
-            Protocol::Token | Protocol::Password | Protocol::Smtp => "OAuth2:Token",
+            Protocol::DeviceCode => "Cmsi:Cmsi",
+            Protocol::Token | Protocol::DeviceCodeToken | Protocol::Password | Protocol::Smtp | Protocol::Imap => {
+                "OAuth2:Token"
+            }
         };
         fill(
             self.out,
@@ -196,12 +207,12 @@ impl Record<'_> {
                 &Id(self.event.seat.session),
             ],
         );
-        // A token lives for about an hour.
-        let hour = self.event.time.0.div_euclid(Time::HOUR_US).unsigned_abs();
+        // What the client got its token as: a third party's own, where there is one.
+        let bearer = client_app.unwrap_or(app.id);
         fill(
             self.out,
             r#"%","UniqueTokenId":"%"}"#,
-            &[&Id(self.event.seat.session), &Hex(mix([hour, 3, u64::from(self.event.user)]))],
+            &[&Id(self.event.seat.session), &Token(token(self.event, bearer))],
         );
     }
 
@@ -227,8 +238,8 @@ impl Record<'_> {
             self.out,
             r#"
             ,"OperationProperties":[{"Name":"MailAccessType","Value":"Bind"},{"Name":"IsThrottled"
-            ,"Value":"False"}],"Folders":[{"FolderItems":["#,
-            &[],
+            ,"Value":"%"}],"Folders":[{"FolderItems":["#,
+            &[&(if bind.is_throttled { "True" } else { "False" })],
         );
         for position in 0..u64::from(bind.count) {
             let key = message_key(self.company.seed, bind.mailbox, bind.first.saturating_sub(position));
@@ -263,10 +274,15 @@ impl Record<'_> {
     }
 
     fn send(&mut self, sent: &Sent) -> Wrapper {
-        self.head("Send", 2, "Succeeded", 0, "Exchange");
+        let operation = if sent.sent_as.is_some() { "SendAs" } else { "Send" };
+        self.head(operation, 2, "Succeeded", 0, "Exchange");
         fill(self.out, r#","ClientIP":"%""#, &[&self.event.seat.place.ip]);
         let app = self.mail_app();
         self.mailbox(self.event.user, app, None);
+        if let Some(other) = sent.sent_as.map(|other| self.company.person(other)) {
+            let mailbox = Id(other.id ^ 0xabcd);
+            fill(self.out, r#","SendAsUserMailboxGuid":"%","SendAsUserSmtp":"%""#, &[&mailbox, &other.upn.as_str()]);
+        }
         let key = sent_key(self.event.id);
         fill(
             self.out,
@@ -281,7 +297,7 @@ impl Record<'_> {
                 &Escaped(&sent.subject),
             ],
         );
-        Wrapper { record_type: "ExchangeItem", operation: "Send" }
+        Wrapper { record_type: "ExchangeItem", operation }
     }
 
     fn file(&mut self, operation: &'static str, number: u64) -> Wrapper {
@@ -293,7 +309,7 @@ impl Record<'_> {
             r#"
             ,"ClientIP":"%","ObjectId":"%%","CorrelationId":"%","EventSource":"SharePoint","ItemType":"File"
             ,"UserAgent":"%","SiteUrl":"%","SourceFileExtension":"xlsx","SourceFileName":"%"
-            ,"SourceRelativeUrl":"Shared Documents"}"#,
+            ,"SourceRelativeUrl":"Shared Documents""#,
             &[
                 &self.event.seat.place.ip,
                 &Escaped(&site),
@@ -304,6 +320,8 @@ impl Record<'_> {
                 &name.as_str(),
             ],
         );
+        self.site_access();
+        put!(self.out, "}");
         Wrapper { record_type: "SharePointFileOperation", operation }
     }
 
@@ -404,6 +422,14 @@ impl Record<'_> {
     }
 }
 
+/// Id of the token in use: one an hour for a session and an application, the same in all logs.
+pub(crate) fn token(event: &Event, app: Guid) -> Guid {
+    let hour = event.time.0.div_euclid(Time::HOUR_US).unsigned_abs();
+    let both = event.seat.session ^ app.rotate_left(9);
+    let half = |shift: u32| u64::try_from(both >> shift & u128::from(u64::MAX)).expect("64 bits");
+    mixed_guid([half(0), half(64), hour << 32 | u64::from(event.user)])
+}
+
 /// Id that the audit log and the Entra audit log share for one change.
 pub(crate) fn correlation(event: &Event) -> Guid {
     event.id ^ 0x3c3c
@@ -425,6 +451,8 @@ fn dotted(operation: &'static str) -> &'static str {
         "Update user" => "Update user.",
         "Add user" => "Add user.",
         "Add member to group" => "Add member to group.",
+        "Add device" => "Add device.",
+        "Add registered owner to device" => "Add registered owner to device.",
         "User registered security info" => "User registered security info.",
         other => other,
     }
@@ -439,6 +467,8 @@ fn logon_error(error: u32) -> &'static str {
         50125 => "PasswordResetRegistrationRequiredInterrupt",
         50126 => "InvalidUserNameOrPassword",
         50140 => "KmsiInterrupt",
+        53003 => "BlockedByConditionalAccess",
+        500_121 => "AuthenticationFailedSasError",
         65001 => "DelegationDoesNotExist",
         _ => "UserError",
     }

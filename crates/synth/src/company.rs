@@ -162,6 +162,8 @@ pub(crate) struct Company {
     pub(crate) stays: BTreeMap<(u32, u32), Stay>,
     /// New phones by person, from a day on.
     pub(crate) new_phones: BTreeMap<u32, (u32, Device)>,
+    /// Mailboxes whose opened messages the audit log does not record, and when.
+    pub(crate) throttled: BTreeMap<u32, (Time, Time)>,
 }
 
 impl Company {
@@ -179,6 +181,7 @@ impl Company {
             tenant: mixed_guid([plan.seed, 77, 7]),
             stays: BTreeMap::new(),
             new_phones: BTreeMap::new(),
+            throttled: BTreeMap::new(),
         }
     }
 
@@ -213,6 +216,16 @@ impl Company {
             Some((from, device)) if day >= *from => Some(*device),
             _ => person.phone,
         }
+    }
+
+    /// Whether the audit log has given up on what is opened in a mailbox.
+    pub(crate) fn is_throttled(&self, mailbox: u32, time: Time) -> bool {
+        self.throttled.get(&mailbox).is_some_and(|(from, to)| (*from..*to).contains(&time))
+    }
+
+    /// First working day after `day`.
+    pub(crate) fn working_day_after(&self, day: u32) -> Option<u32> {
+        (day + 1..self.days).find(|day| self.working[*day as usize])
     }
 
     /// First working day at or after `day`, else the last one before it.

@@ -1,10 +1,10 @@
 //! Records of the Entra sign-in log and the Entra audit log, as Microsoft Graph gives them.
 
-use crate::audit::{correlation, device_name};
+use crate::audit::{correlation, device_name, token};
 use crate::company::Company;
 use crate::dice::mix;
-use crate::event::{Directory, Event, Protocol, SignIn};
-use crate::pieces::{Escaped, Hex, Id, Iso, Number, fill, put};
+use crate::event::{Directory, Event, Protocol, Second, SignIn};
+use crate::pieces::{Escaped, Hex, Id, Iso, Number, Token, fill, put};
 use crate::world::Seat;
 
 /// Writes a Graph `signIn` object.
@@ -29,7 +29,7 @@ pub(crate) fn sign_in(company: &Company, event: &Event, sign_in: &SignIn, out: &
             &client_app(sign_in, client.kind),
             &Escaped(client.user_agent),
             &Id(event.id ^ 0x1111),
-            &(if sign_in.error == 0 { "success" } else { "notApplied" }),
+            &conditional_access(sign_in.error),
             &(if sign_in.is_interactive { "true" } else { "false" }),
             &(if sign_in.is_interactive { "interactiveUser" } else { "nonInteractiveUser" }),
         ],
@@ -43,27 +43,33 @@ pub(crate) fn sign_in(company: &Company, event: &Event, sign_in: &SignIn, out: &
         out,
         r#"
         ,"uniqueTokenIdentifier":"%","originalRequestId":"%","incomingTokenType":"none"
-        ,"authenticationProtocol":"%","originalTransferMethod":"none","authenticationRequirement":"%"
+        ,"authenticationProtocol":"%","originalTransferMethod":"%","authenticationRequirement":"%"
         ,"resourceDisplayName":"%","resourceId":"%","status":{"errorCode":%,"failureReason":"%"
-        ,"additionalDetails":%},"deviceDetail":{"deviceId":""#,
+        ,"additionalDetails":"#,
         &[
-            &Hex(mix([event.user.into(), event.time.0.unsigned_abs(), 13])),
+            &Token(if sign_in.error == 0 { token(event, sign_in.app.id) } else { event.id ^ 0x2222 }),
             &Id(event.id),
             &protocol(sign_in),
+            &transfer(sign_in),
             &requirement(sign_in),
             &sign_in.resource.name,
             &Id(sign_in.resource.id),
             &Number(sign_in.error.into()),
             &failure(sign_in.error),
-            &(if sign_in.is_mfa { "\"MFA requirement satisfied by claim in the token\"" } else { "null" }),
         ],
     );
+    match sign_in.second.words() {
+        Some(words) => fill(out, r#""%"}"#, &[&words]),
+        None => put!(out, "null}"),
+    }
+    steps(event, sign_in, out);
     machine_and_place(company, event.seat, out);
 }
 
 /// Writes the rest of a `signIn`: device, location, network.
 fn machine_and_place(company: &Company, seat: Seat, out: &mut Vec<u8>) {
     let (network, client) = (seat.place.network, seat.device.client);
+    put!(out, ",\"deviceDetail\":{\"deviceId\":\"");
     if let Some(device) = seat.device.id {
         fill(out, r#"%","displayName":"%"#, &[&Id(device), &device_name(device).as_str()]);
     } else {
@@ -99,18 +105,84 @@ fn machine_and_place(company: &Company, seat: Seat, out: &mut Vec<u8>) {
 }
 
 fn client_app(sign_in: &SignIn, usual: &'static str) -> &'static str {
-    if sign_in.protocol == Protocol::Smtp { "Authenticated SMTP" } else { usual }
+    match sign_in.protocol {
+        Protocol::Smtp => "Authenticated SMTP",
+        Protocol::Imap => "IMAP4",
+        _ => usual,
+    }
 }
 
 fn protocol(sign_in: &SignIn) -> &'static str {
     match sign_in.protocol {
         Protocol::Password => "ropc",
-        Protocol::Page | Protocol::Token | Protocol::Smtp => "none",
+        Protocol::DeviceCode => "deviceCode",
+        _ => "none",
     }
 }
 
+/// How the first token of the session came to its machine.
+fn transfer(sign_in: &SignIn) -> &'static str {
+    match sign_in.protocol {
+        Protocol::DeviceCode | Protocol::DeviceCodeToken => "deviceCodeFlow",
+        _ => "none",
+    }
+}
+
+fn conditional_access(error: u32) -> &'static str {
+    match error {
+        0 => "success",
+        53003 => "failure",
+        _ => "notApplied",
+    }
+}
+
+/// Writes what was asked of the user, step by step; a renewed token asks for nothing.
+fn steps(event: &Event, sign_in: &SignIn, out: &mut Vec<u8>) {
+    put!(out, ",\"authenticationDetails\":[");
+    if sign_in.is_interactive && sign_in.error != 50034 {
+        let is_right = !matches!(sign_in.error, 50126 | 50053);
+        fill(
+            out,
+            r#"
+            {"authenticationStepDateTime":"%Z","authenticationMethod":"Password"
+            ,"authenticationMethodDetail":"Password in the cloud","succeeded":%,"authenticationStepResultDetail":"%"
+            ,"authenticationStepRequirement":"Primary authentication"}"#,
+            &[
+                &Iso(event.time),
+                &(if is_right { "true" } else { "false" }),
+                &(if is_right { "Correct password" } else { "Invalid username or password" }),
+            ],
+        );
+    }
+    if let Some(words) = sign_in.second.words() {
+        let is_satisfied = matches!(sign_in.second, Second::Claim | Second::Approved);
+        fill(
+            out,
+            r#"
+            %{"authenticationStepDateTime":"%Z","authenticationMethod":"%","authenticationMethodDetail":null
+            ,"succeeded":%,"authenticationStepResultDetail":"%"
+            ,"authenticationStepRequirement":"Multi-factor authentication"}"#,
+            &[
+                &(if sign_in.is_interactive { "," } else { "" }),
+                &Iso(event.time),
+                &(if sign_in.second.is_pushed() { PUSH } else { "Previously satisfied" }),
+                &(if is_satisfied { "true" } else { "false" }),
+                &words,
+            ],
+        );
+    }
+    if sign_in.second.is_pushed() {
+        fill(out, r#"],"mfaDetail":{"authMethod":"%","authDetail":null}"#, &[&PUSH]);
+    } else {
+        put!(out, "],\"mfaDetail\":null");
+    }
+}
+
+/// The method of the company.
+const PUSH: &str = "Mobile app notification";
+
 fn requirement(sign_in: &SignIn) -> &'static str {
-    let is_mfa = sign_in.is_mfa || matches!(sign_in.error, 50074 | 50076);
+    let is_mfa = sign_in.second != Second::Unasked || matches!(sign_in.error, 50074 | 50076);
     if is_mfa { "multiFactorAuthentication" } else { "singleFactorAuthentication" }
 }
 
@@ -123,6 +195,8 @@ fn failure(error: u32) -> &'static str {
         50125 => "Sign-in was interrupted because of a password reset or registration entry.",
         50126 => "Error validating credentials due to invalid username or password.",
         50140 => "This error occurred due to 'Keep me signed in' interrupt when the user was signing-in.",
+        53003 => "Access has been blocked by Conditional Access policies.",
+        500_121 => "Authentication failed during strong authentication request.",
         65001 => "The user or administrator has not consented to use the application.",
         _ => "Sign-in was interrupted.",
     }
@@ -134,7 +208,7 @@ pub(crate) fn directory_audit(company: &Company, event: &Event, change: &Directo
     fill(
         out,
         r#"
-        {"id":"Directory_%_%","category":"%","correlationId":"%","result":"success","resultReason":""
+        {"id":"Directory_%_%","category":"%","correlationId":"%","result":"success","resultReason":"%"
         ,"activityDisplayName":"%","activityDateTime":"%Z","loggedByService":"%","operationType":"%"
         ,"initiatedBy":{"app":null,"user":{"id":"%","displayName":null,"userPrincipalName":"%","ipAddress":"%"
         ,"userType":null,"homeTenantId":null,"roles":[]}},"targetResources":[{"id":"%","displayName":"%"
@@ -144,6 +218,7 @@ pub(crate) fn directory_audit(company: &Company, event: &Event, change: &Directo
             &Hex(mix([event.time.0.unsigned_abs(), 1, event.user.into()])),
             &change.category,
             &Id(correlation(event)),
+            &change.reason,
             &change.operation,
             &Iso(event.time),
             &change.service,

@@ -43,6 +43,19 @@ pub(crate) enum What {
         /// Number within the mailbox.
         number: u64,
     },
+    /// One message that is not part of the ordinary mail came in: message trace.
+    Arrive(Box<Arrived>),
+    /// Messages were deleted: audit log.
+    Delete(Box<Deleted>),
+    /// Mail or sites were searched: audit log.
+    Search {
+        /// `SearchQueryInitiatedExchange`, `SearchQueryInitiatedSharePoint`.
+        operation: &'static str,
+        /// Words that were typed.
+        query: &'static str,
+    },
+    /// A file was shared: audit log.
+    Share(Box<Share>),
     /// A file was used: audit log.
     File {
         /// `FileAccessed`, `FileModified`, `FileDownloaded`.
@@ -74,8 +87,8 @@ pub(crate) struct SignIn {
     pub(crate) error: u32,
     /// How.
     pub(crate) protocol: Protocol,
-    /// Whether a second factor was satisfied.
-    pub(crate) is_mfa: bool,
+    /// What became of the second factor.
+    pub(crate) second: Second,
     /// Whether the audit log has it too.
     pub(crate) is_audited: bool,
 }
@@ -91,6 +104,45 @@ pub(crate) enum Protocol {
     Password,
     /// Legacy SMTP.
     Smtp,
+    /// Legacy IMAP.
+    Imap,
+    /// A code shown elsewhere was typed into a page.
+    DeviceCode,
+    /// A token that such a code gave was fetched or renewed.
+    DeviceCodeToken,
+}
+
+/// What became of the second factor of a sign-in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// Nobody asked for it.
+    Unasked,
+    /// The token already said so.
+    Claim,
+    /// The request on the phone was approved.
+    Approved,
+    /// It was declined.
+    Denied,
+    /// Nobody answered it.
+    Unanswered,
+}
+
+impl Second {
+    /// Words of the sign-in log.
+    pub(crate) const fn words(self) -> Option<&'static str> {
+        match self {
+            Self::Unasked => None,
+            Self::Claim => Some("MFA requirement satisfied by claim in the token"),
+            Self::Approved => Some("MFA successfully completed"),
+            Self::Denied => Some("MFA denied; user declined the authentication"),
+            Self::Unanswered => Some("MFA denied; user did not respond to mobile app notification"),
+        }
+    }
+
+    /// Whether a request went to the phone.
+    pub(crate) const fn is_pushed(self) -> bool {
+        matches!(self, Self::Approved | Self::Denied | Self::Unanswered)
+    }
 }
 
 /// Messages that were opened.
@@ -106,6 +158,41 @@ pub(crate) struct Bind {
     pub(crate) folder: &'static str,
     /// Third-party application that reads on the user's behalf.
     pub(crate) app: Option<Guid>,
+    /// Whether the audit log gave up after this record.
+    pub(crate) is_throttled: bool,
+}
+
+/// A message that came in.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrived {
+    /// Half of its Message-ID.
+    pub(crate) key: u64,
+    /// Sender.
+    pub(crate) sender: String,
+    /// Subject.
+    pub(crate) subject: String,
+}
+
+/// Messages that were deleted.
+#[derive(Debug, Clone)]
+pub(crate) struct Deleted {
+    /// `HardDelete`, `SoftDelete`, `MoveToDeletedItems`.
+    pub(crate) operation: &'static str,
+    /// From which folder.
+    pub(crate) folder: &'static str,
+    /// Half of the Message-ID, and the subject.
+    pub(crate) messages: Vec<(u64, String)>,
+}
+
+/// A file that was shared.
+#[derive(Debug, Clone)]
+pub(crate) struct Share {
+    /// `AnonymousLinkCreated`, `AddedToSecureLink`.
+    pub(crate) operation: &'static str,
+    /// Name of the file.
+    pub(crate) file: String,
+    /// With whom, where it is somebody.
+    pub(crate) guest: Option<String>,
 }
 
 /// Mail that was sent.
@@ -115,6 +202,8 @@ pub(crate) struct Sent {
     pub(crate) subject: String,
     /// Recipients.
     pub(crate) to: Vec<String>,
+    /// Account in whose name it was sent, if another.
+    pub(crate) sent_as: Option<u32>,
 }
 
 /// Name and value of a cmdlet's argument.
@@ -150,6 +239,8 @@ pub(crate) struct Directory {
     pub(crate) target_name: String,
     /// Its user principal name, or the application's id.
     pub(crate) target_key: String,
+    /// What the Entra audit log says of the result.
+    pub(crate) reason: &'static str,
     /// Property, old value, new value.
     pub(crate) modified: Vec<(&'static str, String, String)>,
 }

@@ -5,7 +5,7 @@ use matagi_model::Time;
 use crate::audit::{MessageId, sent_key};
 use crate::company::{Company, DOMAIN};
 use crate::dice::mixed_guid;
-use crate::event::{Event, Message, Sent, message_bytes};
+use crate::event::{Arrived, Event, Message, Sent, message_bytes};
 use crate::pieces::{Field, Id, JapaneseDate, Number, put, text_of};
 
 /// Columns of a message trace.
@@ -89,9 +89,18 @@ pub(crate) fn received(company: &Company, event: &Event, number: u64, out: &mut 
     1
 }
 
+/// Writes the trace of one message that came in from within the company; gives the number of rows.
+pub(crate) fn arrived(company: &Company, event: &Event, arrived: &Arrived, out: &mut Vec<u8>) -> u64 {
+    let recipient = &company.person(event.user).upn;
+    let Arrived { key, sender, subject } = arrived;
+    let traced = Traced { id: *key, sender, recipient, subject, to_ip: "", from_ip: "" };
+    trace(company, event.time, &traced, 0, message_bytes(*key), out);
+    1
+}
+
 /// Writes the trace of mail that was sent; gives the number of rows.
 pub(crate) fn sent(company: &Company, event: &Event, sent: &Sent, out: &mut Vec<u8>) -> u64 {
-    let sender = &company.person(event.user).upn;
+    let sender = &company.person(sent.sent_as.unwrap_or(event.user)).upn;
     let key = sent_key(event.id);
     for (index, recipient) in (0..).zip(&sent.to) {
         let to_ip = if recipient.ends_with(DOMAIN) { "" } else { "198.51.100.25" };

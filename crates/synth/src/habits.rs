@@ -5,8 +5,8 @@ use matagi_model::Time;
 use crate::company::{Company, DOMAIN, Department, Person, Stay};
 use crate::dice::{Dice, Guid, mix};
 use crate::event::{
-    Bind, Cmdlet, Directory, Event, INBOUND_A_DAY, OLD_MESSAGES, Parameter, Protocol, SYSTEM, Script, Sent, SignIn,
-    What, outsider, subject,
+    Bind, Cmdlet, Directory, Event, INBOUND_A_DAY, OLD_MESSAGES, Parameter, Protocol, SYSTEM, Script, Second, Sent,
+    SignIn, What, outsider, subject,
 };
 use crate::world::{
     API, App, CLOUD, CRM, Device, EXCHANGE, EXCHANGE_ADMIN, GRAPH, OFFICE_HOME, ONEDRIVE, OUTLOOK, OUTLOOK_MOBILE,
@@ -79,7 +79,8 @@ pub(crate) fn day(company: &Company, person: &Person, day: u32, events: &mut Vec
 
 const fn success(app: &'static App, resource: &'static App, is_interactive: bool) -> SignIn {
     let protocol = if is_interactive { Protocol::Page } else { Protocol::Token };
-    SignIn { is_interactive, app, resource, error: 0, protocol, is_mfa: is_interactive, is_audited: is_interactive }
+    let second = if is_interactive { Second::Claim } else { Second::Unasked };
+    SignIn { is_interactive, app, resource, error: 0, protocol, second, is_audited: is_interactive }
 }
 
 /// One account's day.
@@ -111,14 +112,14 @@ impl Diary<'_> {
         let app = *self.script.dice.pick(&[&OFFICE_HOME, &EXCHANGE, &TEAMS]);
         let whole = success(app, if app == &TEAMS { &TEAMS } else { &EXCHANGE }, true);
         if self.script.dice.chance(50) {
-            self.sign_in(from - 2, seat, SignIn { error: 50126, is_mfa: false, ..whole });
+            self.sign_in(from - 2, seat, SignIn { error: 50126, second: Second::Unasked, ..whole });
         }
         if self.script.dice.chance(250) {
             let interrupt = *self.script.dice.pick(&[50074, 50076, 50140, 50140, 50125, 65001]);
             // The rarer two only follow a reset or a new app.
             let interrupt =
                 if matches!(interrupt, 50125 | 65001) && !self.script.dice.chance(100) { 50140 } else { interrupt };
-            self.sign_in(from - 1, seat, SignIn { error: interrupt, is_mfa: false, ..whole });
+            self.sign_in(from - 1, seat, SignIn { error: interrupt, second: Second::Unasked, ..whole });
         }
         self.sign_in(from, seat, whole);
         if self.script.dice.chance(450) {
@@ -167,7 +168,11 @@ impl Diary<'_> {
         let first = newest_message(self.day, minutes).saturating_sub(back);
         let count = u32::try_from(self.script.dice.within(1, most)).expect("a small number");
         let mailbox = self.person.index;
-        self.add(minutes, seat, What::Bind(Bind { mailbox, first, count, folder: INBOX, app: None }));
+        self.add(
+            minutes,
+            seat,
+            What::Bind(Bind { mailbox, first, count, folder: INBOX, app: None, is_throttled: false }),
+        );
     }
 
     fn send(&mut self, minutes: i64, seat: Seat) {
@@ -183,7 +188,7 @@ impl Diary<'_> {
             to.push(recipient);
         }
         to.dedup();
-        let mail = Sent { subject: subject(self.person.is_japanese, key), to };
+        let mail = Sent { subject: subject(self.person.is_japanese, key), to, sent_as: None };
         self.add(minutes, seat, What::Send(Box::new(mail)));
     }
 
@@ -276,7 +281,7 @@ impl Diary<'_> {
             let minutes = hour * 60 + self.script.dice.within(0, 20);
             let first = newest_message(self.day, minutes);
             let mailbox = self.person.index;
-            let bind = Bind { mailbox, first, count: 3, folder: INBOX, app: Some(CRM.id) };
+            let bind = Bind { mailbox, first, count: 3, folder: INBOX, app: Some(CRM.id), is_throttled: false };
             self.add(minutes, seat, What::Bind(bind));
         }
     }
@@ -313,6 +318,7 @@ pub(crate) fn about(
         target_id: person.id,
         target_name: person.name.clone(),
         target_key: person.upn.clone(),
+        reason: "",
         modified,
     }
 }
@@ -367,6 +373,7 @@ pub(crate) fn more(company: &Company, day: u32, hour: i64, dice: &mut Dice) -> E
             count: u32::try_from(dice.within(1, 5)).expect("a small number"),
             folder: INBOX,
             app: None,
+            is_throttled: false,
         }),
         6 => What::Sync { folder: "Inbox" },
         7 => What::File { operation: "FileAccessed", number: dice.below(4_000) },

@@ -20,7 +20,7 @@ mod truth;
 mod world;
 mod write;
 
-pub use plan::{Plan, Summary, SynthError, TakeoverKind, WrittenFile};
+pub use plan::{Plan, Summary, SynthError, TakeoverChoice, TakeoverKind, WrittenFile};
 pub use score::{MissedStep, Score, TakeoverScore, score};
 pub use truth::{Step, Takeover, Truth, Twin};
 pub use write::write;

@@ -106,6 +106,20 @@ impl Id {
     }
 }
 
+/// The id of a token: 22 characters, Base64 for addresses without padding.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Token(pub(crate) Guid);
+
+impl Piece for Token {
+    fn put(&self, out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let digit = |six_bits: u128| DIGITS[usize::try_from(six_bits & 63).expect("six bits fit")];
+        out.extend((0..21).map(|place| digit(self.0 >> (122 - 6 * place))));
+        // 128 bits leave two for the last character.
+        out.push(digit(self.0 << 4));
+    }
+}
+
 /// Sixteen hexadecimal digits, upper case as Exchange writes them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hex(pub(crate) u64);
@@ -247,6 +261,7 @@ mod tests {
         assert_eq!(text_of(&Iso(time)), "2024-02-29T23:59:08");
         assert_eq!(text_of(&JapaneseDate(time)), "2024/02/29 23:59:08");
         assert_eq!(Id(0x00000003_0000_0ff1_ce00_000000000000).text(), "00000003-0000-0ff1-ce00-000000000000");
+        assert_eq!(text_of(&Token(1 | 1 << 127)), "gAAAAAAAAAAAAAAAAAAAAQ");
         assert_eq!(text_of(&Escaped("a\"b\\c/d\u{1}")), "a\\\"b\\\\c\\/d\\ufffd");
         assert_eq!(text_of(&Field(b"a\"b")), "\"a\"\"b\"");
         assert_eq!(text_of(&Number(0)), "0");

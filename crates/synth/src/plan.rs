@@ -74,11 +74,27 @@ pub enum TakeoverKind {
     AitmToken,
     /// The user is talked into consenting to an app that then reads the mailbox.
     ConsentOnly,
+    /// A code typed for somebody else lets a machine in, which then searches, reads and sends.
+    DeviceCode,
+    /// The request on the phone is approved at last; fraud goes on from inside, in the name of a superior.
+    BecInside,
+    /// A token taken from a machine is used from a rented one; files leave by links.
+    TokenTheft,
+    /// Spray, then so much reading that the audit log gives up, and the audit is weakened.
+    ThrottledAudit,
 }
 
 impl TakeoverKind {
     /// All.
-    pub const ALL: [Self; 3] = [Self::SprayAndRules, Self::AitmToken, Self::ConsentOnly];
+    pub const ALL: [Self; 7] = [
+        Self::SprayAndRules,
+        Self::AitmToken,
+        Self::ConsentOnly,
+        Self::DeviceCode,
+        Self::BecInside,
+        Self::TokenTheft,
+        Self::ThrottledAudit,
+    ];
 
     /// The word that stands in the truth file and on the command line.
     pub const fn word(self) -> &'static str {
@@ -86,7 +102,16 @@ impl TakeoverKind {
             Self::SprayAndRules => "spray-and-rules",
             Self::AitmToken => "aitm-token",
             Self::ConsentOnly => "consent-only",
+            Self::DeviceCode => "device-code",
+            Self::BecInside => "bec-inside",
+            Self::TokenTheft => "token-theft",
+            Self::ThrottledAudit => "throttled-audit",
         }
+    }
+
+    /// Whether it goes on on a second working day.
+    pub(crate) const fn comes_back(self) -> bool {
+        matches!(self, Self::DeviceCode | Self::BecInside | Self::TokenTheft)
     }
 }
 
@@ -98,6 +123,27 @@ impl std::str::FromStr for TakeoverKind {
             let known: Vec<_> = Self::ALL.iter().map(|kind| kind.word()).collect();
             format!("`{text}` is none of {}", known.join(", "))
         })
+    }
+}
+
+/// Takeovers as the command line names them: one kind, or `all` for one of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeoverChoice(pub Vec<TakeoverKind>);
+
+impl TakeoverChoice {
+    /// The word for one takeover of each kind.
+    pub const ALL: &str = "all";
+}
+
+impl std::str::FromStr for TakeoverChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == Self::ALL {
+            return Ok(Self(TakeoverKind::ALL.to_vec()));
+        }
+        let kind = text.parse().map_err(|known: String| format!("{known}, {}", Self::ALL))?;
+        Ok(Self(vec![kind]))
     }
 }
 

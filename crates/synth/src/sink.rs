@@ -191,7 +191,7 @@ impl<'a> Sink<'a> {
 
     /// Writes the records of an event.
     pub(crate) fn event(&mut self, event: &Event) -> Result<(), SynthError> {
-        if is_audited(&event.what) {
+        if is_audited(self.company, event) {
             self.audit(event)?;
         }
         self.record.clear();
@@ -212,6 +212,10 @@ impl<'a> Sink<'a> {
             }
             What::Receive { number } => {
                 let rows = exchange::received(self.company, event, *number, &mut self.wrapped);
+                self.put_trace(rows)
+            }
+            What::Arrive(arrived) => {
+                let rows = exchange::arrived(self.company, event, arrived, &mut self.wrapped);
                 self.put_trace(rows)
             }
             _ => Ok(()),

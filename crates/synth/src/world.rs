@@ -89,6 +89,11 @@ mod tables {
     pub(crate) static CLOUD: Network = network(16_509, [52, 196, 12, 40], 8, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]);
     /// Exchange Online itself.
     pub(crate) static SERVICE: Network = network(8075, [52, 98, 44, 0], 200, ["JP", "Tokyo", "Tokyo", "35.6895", "139.6917"]);
+    /// Homes abroad whose machines actors rent.
+    pub(crate) static RENTED_HOMES: [Network; 2] = [
+        network(2856, [86, 134, 16, 0], 4000, ["GB", "England", "Leeds", "53.7965", "-1.5478"]),
+        network(7922, [73, 158, 32, 0], 4000, ["US", "California", "San Jose", "37.3394", "-121.895"]),
+    ];
     /// Hosting that actors rent. Neighbours in the list are in different countries.
     pub(crate) static HOSTING: [Network; 6] = [
         network(14_061, [188, 166, 16, 0], 4000, ["NL", "Noord-Holland", "Amsterdam", "52.374", "4.8897"]),
@@ -100,7 +105,7 @@ mod tables {
     ];
 }
 pub(crate) use tables::{
-    CLOUD, GATEWAY, HOMES_EAST, HOMES_WEST, HOSTING, MOBILE, OFFICE_OSAKA, OFFICE_TOKYO, SERVICE, TRIPS,
+    CLOUD, GATEWAY, HOMES_EAST, HOMES_WEST, HOSTING, MOBILE, OFFICE_OSAKA, OFFICE_TOKYO, RENTED_HOMES, SERVICE, TRIPS,
 };
 
 /// What somebody signs in with.
@@ -141,6 +146,10 @@ mod clients {
     pub(crate) static SCRIPT: Client = Client { user_agent: "PowerShell/7.5.1 (Linux; Ubuntu 24.04)", os: "Linux", browser: "Other", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
     /// An application that reads through the API.
     pub(crate) static API: Client = Client { user_agent: "", os: "", browser: "", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
+    /// Exchange signs in for a mail program that speaks IMAP.
+    pub(crate) static LEGACY: Client = Client { user_agent: "BAV2ROPC", os: "", browser: "", browser_type: "Other", kind: NATIVE, info: "Client=POP3/IMAP4;Protocol=IMAP4" };
+    /// A printer that fetches and sends mail.
+    pub(crate) static PRINTER: Client = Client { user_agent: "", os: "", browser: "", browser_type: "Other", kind: NATIVE, info: "Client=POP3/IMAP4;Protocol=IMAP4" };
     /// What sprays passwords.
     pub(crate) static SPRAYER: Client = Client { user_agent: "python-requests/2.32.3", os: "", browser: "Python Requests 2.32", browser_type: "Other", kind: NATIVE, info: "Client=REST;;" };
     /// What relays a phished sign-in.
@@ -151,7 +160,7 @@ mod clients {
         Client { user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0", os: "Windows10", browser: "Firefox 128.0", browser_type: "Firefox", kind: BROWSER, info: "Client=OWA;Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0;" },
     ];
 }
-pub(crate) use clients::{ACTORS, API, LAPTOPS, PHONES, RELAY, SCRIPT, SPRAYER};
+pub(crate) use clients::{ACTORS, API, LAPTOPS, LEGACY, PHONES, PRINTER, RELAY, SCRIPT, SPRAYER};
 
 /// One machine.
 #[derive(Debug, Clone, Copy)]
@@ -194,6 +203,11 @@ mod apps {
     pub(crate) static ONEDRIVE: App = App { id: 0xab9b8c07_8f02_4f72_87fa_80105867a763, name: "OneDrive SyncEngine" };
     pub(crate) static PORTAL: App = App { id: 0xc44b4083_3bb0_49c1_b47d_974e53cbdf3c, name: "Azure Portal" };
     pub(crate) static POWERSHELL: App = App { id: 0x1b730954_1685_4b74_9bfd_dac224a7b894, name: "Azure Active Directory PowerShell" };
+    pub(crate) static BROKER: App = App { id: 0x29d9ed98_a469_4536_ade2_f981bc1d605e, name: "Microsoft Authentication Broker" };
+    pub(crate) static DEVICE_REGISTRATION: App = App { id: 0x01cb2876_7ebd_4aa4_9cc9_d28bd4d359a9, name: "Device Registration Service" };
+    pub(crate) static COMMAND_LINE_APP: App = App { id: 0x04b07795_8ddb_461a_bbee_02f9e1bf7b46, name: "Microsoft Azure CLI" };
+    pub(crate) static MANAGEMENT: App = App { id: 0x797f4846_ba00_4fd7_ba43_dac1f8f63013, name: "Windows Azure Service Management API" };
+    pub(crate) static SECURITY_INFO: App = App { id: 0x19db86c3_b2b9_44cc_b339_36da233a3be2, name: "My Signins" };
     pub(crate) static GRAPH: App = App { id: 0x00000003_0000_0000_c000_000000000000, name: "Microsoft Graph" };
     pub(crate) static DIRECTORY: App = App { id: 0x00000002_0000_0000_c000_000000000000, name: "Windows Azure Active Directory" };
     pub(crate) static EXCHANGE_ADMIN: App = App { id: 0x497effe9_df71_4043_a8bb_14cf78c4b63b, name: "Exchange Admin Center" };
@@ -203,6 +217,6 @@ mod apps {
     pub(crate) static NOTES: App = App { id: 0x51b7c2d0_94ae_47f3_8c60_d2a9137e5f48, name: "Kaigi Notes" };
 }
 pub(crate) use apps::{
-    CRM, DIRECTORY, EXCHANGE, EXCHANGE_ADMIN, GRAPH, NOTES, OFFICE_HOME, ONEDRIVE, OUTLOOK, OUTLOOK_MOBILE, PORTAL,
-    POWERSHELL, SHAREPOINT, TEAMS,
+    BROKER, COMMAND_LINE_APP, CRM, DEVICE_REGISTRATION, DIRECTORY, EXCHANGE, EXCHANGE_ADMIN, GRAPH, MANAGEMENT, NOTES,
+    OFFICE_HOME, ONEDRIVE, OUTLOOK, OUTLOOK_MOBILE, PORTAL, POWERSHELL, SECURITY_INFO, SHAREPOINT, TEAMS,
 };

@@ -114,7 +114,7 @@ impl Days<'_> {
 
     /// One window of the audit export: its rows know how many they are.
     fn window(&mut self, events: &[Event], sink: &mut Sink<'_>) -> Result<(), SynthError> {
-        let count = events.iter().filter(|event| crate::audit::is_audited(&event.what)).count() as u64;
+        let count = events.iter().filter(|event| crate::audit::is_audited(self.company, event)).count() as u64;
         sink.window = Window { count, index: 0 };
         events.iter().try_for_each(|event| sink.event(event))?;
         if self.progress.is_cancelled() {

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
-use matagi_synth::{Plan, SynthError, TakeoverKind, Truth};
+use matagi_synth::{Plan, SynthError, TakeoverChoice, TakeoverKind, Truth};
 
 use crate::Outcome;
 use crate::app::App;
@@ -61,9 +61,10 @@ struct PlanArgs {
     /// First day
     #[arg(long, value_name = "DATE", default_value_t = Plan::default().start)]
     start: Date,
-    /// Takeover to plant, once a victim: spray-and-rules, aitm-token, consent-only
+    /// Takeover to plant, once a victim: spray-and-rules, aitm-token, consent-only, device-code, bec-inside,
+    /// token-theft, throttled-audit, or all for one of each
     #[arg(long = "takeover", value_name = "KIND", default_value = TakeoverKind::SprayAndRules.word())]
-    takeovers: Vec<TakeoverKind>,
+    takeovers: Vec<TakeoverChoice>,
     /// Approximate size of the whole export, megabytes; more ordinary activity is written until it is reached
     #[arg(long, value_name = "MB")]
     size_mb: Option<u64>,
@@ -88,7 +89,7 @@ fn write(ui: &Ui, args: &PlanArgs) -> Result<Outcome, CommandError> {
         users: args.users,
         days: args.days,
         start: args.start,
-        takeovers: args.takeovers.clone(),
+        takeovers: args.takeovers.iter().flat_map(|choice| &choice.0).copied().collect(),
         pad_bytes: args.size_mb.map(|megabytes| megabytes.saturating_mul(MEGABYTE)),
     };
     let meter = ui.meter(Unit::Bytes(plan.pad_bytes.unwrap_or(0)));

@@ -1,6 +1,7 @@
 //! A phishing page relays a sign-in, second factor and all; the session is used from elsewhere.
 
-use super::{Actor, page, renewal};
+use super::Actor;
+use super::acts::{page, renewal};
 use crate::event::What;
 use crate::habits::about;
 use crate::world::{Device, EXCHANGE, OFFICE_HOME, RELAY, Seat};

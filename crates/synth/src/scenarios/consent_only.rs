@@ -1,6 +1,7 @@
 //! The user lets an application in; nobody needs a password.
 
-use super::{Actor, page};
+use super::Actor;
+use super::acts::page;
 use crate::world::{EXCHANGE, GRAPH};
 
 /// Nights on which the application comes back.

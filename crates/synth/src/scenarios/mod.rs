@@ -2,24 +2,32 @@
 //!
 //! A scenario is one function. To add one: write its file, name it in [`plant`] (takeovers) or in `twins::ALL`.
 
+mod acts;
 mod aitm_token;
+mod bec_inside;
 mod consent_only;
+mod device_code;
 mod spray_and_rules;
+mod throttled_audit;
+mod token_theft;
 mod twins;
 
 use std::collections::BTreeSet;
 
 use matagi_model::Time;
 
-use crate::company::{Company, Department, Stay};
+use crate::company::{Company, DOMAIN, Department, Stay};
 use crate::dice::{Dice, Guid};
-use crate::event::{Bind, Cmdlet, Directory, Event, Protocol, Script, Sent, SignIn, What, outsider};
+use crate::event::{
+    Bind, Deleted, Directory, Event, INBOUND_A_DAY, Message, OLD_MESSAGES, Script, Sent, What, outsider,
+};
 use crate::exchange::Rule;
 use crate::habits::newest_message;
 use crate::pieces::Id;
 use crate::plan::{Plan, TakeoverKind};
 use crate::truth::{Step, Takeover, Twin};
-use crate::world::{ACTORS, API, App, Client, Device, EXCHANGE, HOSTING, Place, Seat};
+use crate::world::{ACTORS, API, Client, Device, HOSTING, Place, Seat};
+use acts::{consent, new_rule};
 
 /// Everything planted.
 #[derive(Debug, Default)]
@@ -46,19 +54,32 @@ pub(crate) fn plant(plan: &Plan, company: &mut Company) -> Plot {
         let day =
             company.working_day_near((company.days * 7 / 10 + company.days / 4 * number / count).min(company.days - 1));
         let department = match kind {
-            TakeoverKind::SprayAndRules => Department::GeneralAffairs,
+            TakeoverKind::SprayAndRules | TakeoverKind::BecInside => Department::GeneralAffairs,
             TakeoverKind::AitmToken => Department::Accounting,
-            TakeoverKind::ConsentOnly => Department::Sales,
+            TakeoverKind::ConsentOnly | TakeoverKind::TokenTheft => Department::Sales,
+            TakeoverKind::DeviceCode => Department::Engineering,
+            TakeoverKind::ThrottledAudit => Department::Systems,
         };
+        let day = if kind.comes_back() { with_a_day_after(company, day) } else { day };
         let Some(victim) = cast.take(company, Some(department)) else { continue };
         company.stays.insert((victim, day), Stay::Office);
+        let superior = (*kind == TakeoverKind::BecInside).then(|| cast.take(company, Some(Department::Executive)));
         let mut actor = Actor::new(company, *kind, number, victim, day);
+        actor.superior = superior.flatten();
         match kind {
             TakeoverKind::SprayAndRules => spray_and_rules::plant(&mut actor),
             TakeoverKind::AitmToken => aitm_token::plant(&mut actor),
             TakeoverKind::ConsentOnly => consent_only::plant(&mut actor),
+            TakeoverKind::DeviceCode => device_code::plant(&mut actor),
+            TakeoverKind::BecInside => bec_inside::plant(&mut actor),
+            TakeoverKind::TokenTheft => token_theft::plant(&mut actor),
+            TakeoverKind::ThrottledAudit => throttled_audit::plant(&mut actor),
         }
+        let throttled = actor.throttled;
         actor.conclude(&mut plot);
+        if let Some(from) = throttled {
+            company.throttled.insert(victim, (from, from.plus_us(Time::DAY_US)));
+        }
     }
     for (number, twin) in (1..).zip(twins::ALL) {
         twins::plant(twin, number, company, &mut cast, &mut plot);
@@ -67,6 +88,12 @@ pub(crate) fn plant(plan: &Plan, company: &mut Company) -> Plot {
     plot.events.sort_by_key(|event| (event.time, event.id));
     plot.steps.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
     plot
+}
+
+/// This day, or the last working day before it that has another one after it.
+fn with_a_day_after(company: &Company, day: u32) -> u32 {
+    let is_followed = |day: &u32| company.working[*day as usize] && company.working_day_after(*day).is_some();
+    (0..=day).rev().find(is_followed).unwrap_or(day)
 }
 
 /// People who have no part yet.
@@ -107,6 +134,10 @@ struct Actor<'a> {
     client: &'static Client,
     session: Guid,
     app: Guid,
+    /// In whose name mail is sent, where somebody is left.
+    superior: Option<u32>,
+    /// From when on the audit log gives up on the mailbox.
+    throttled: Option<Time>,
     events: Vec<Event>,
     steps: Vec<Step>,
     rules: Vec<Rule>,
@@ -146,6 +177,8 @@ impl<'a> Actor<'a> {
             client,
             session,
             app,
+            superior: None,
+            throttled: None,
             events: Vec::new(),
             steps: Vec::new(),
             rules: Vec::new(),
@@ -177,11 +210,11 @@ impl<'a> Actor<'a> {
         Seat { place, device: Device { client: &API, id: None }, session }
     }
 
-    /// Records a step of one or more acts by the actor.
-    fn step(&mut self, what: &str, catalogue: &[&str], acts: Vec<Act>) {
+    /// Records a step of one or more acts by the actor; gives the ids of its records.
+    fn step(&mut self, what: &str, catalogue: &[&str], acts: Vec<Act>) -> Vec<Guid> {
         let (Some(first), Some(last)) = (acts.iter().map(|act| act.time).min(), acts.iter().map(|act| act.time).max())
         else {
-            return;
+            return Vec::new();
         };
         let seat = acts[acts.len() - 1].seat;
         let is_hostile_place = seat.place.ip == self.first.ip || seat.place.ip == self.second.ip;
@@ -190,7 +223,7 @@ impl<'a> Actor<'a> {
         let mut records = Vec::with_capacity(acts.len());
         for act in acts {
             let mut script = Script { dice: &mut self.dice, events: &mut self.events };
-            records.push(Id(script.push(act.time, act.user, act.seat, act.what)).text());
+            records.push(script.push(act.time, act.user, act.seat, act.what));
         }
         if is_hostile_place {
             self.ips.insert(seat.place.ip.to_string());
@@ -206,8 +239,21 @@ impl<'a> Actor<'a> {
             last_time: last,
             actor_ip: is_hostile_place.then(|| seat.place.ip.to_string()),
             session: session.map(|session| Id(session).text()),
-            records,
+            records: records.iter().map(|record| Id(*record).text()).collect(),
         });
+        records
+    }
+
+    /// Something around the takeover that is no step of it.
+    fn aside(&mut self, minutes: i64, seat: Seat, what: What) {
+        let act = self.act(minutes, seat, what);
+        let mut script = Script { dice: &mut self.dice, events: &mut self.events };
+        script.push(act.time, act.user, act.seat, act.what);
+    }
+
+    /// The actor comes back on the next working day; minutes go on rising, so that the order holds where there is none.
+    fn come_back(&mut self) {
+        self.day = self.company.working_day_after(self.day).unwrap_or(self.day);
     }
 
     /// One act of the victim's account.
@@ -235,7 +281,7 @@ impl<'a> Actor<'a> {
         let mut acts = Vec::new();
         while left > 0 {
             let count = left.min(u32::try_from(self.dice.within(8, 12)).expect("a small number"));
-            let bind = Bind { mailbox: self.victim, first: newest, count, folder: "\\Inbox", app };
+            let bind = Bind { mailbox: self.victim, first: newest, count, folder: "\\Inbox", app, is_throttled: false };
             let later = minutes + i64::try_from(acts.len()).expect("few") * 2;
             acts.push(self.act(later, seat, What::Bind(bind)));
             newest = newest.saturating_sub(count.into());
@@ -248,24 +294,54 @@ impl<'a> Actor<'a> {
     fn consent(&mut self, minutes: i64, seat: Seat, name: &str, scopes: &str) -> Vec<Act> {
         self.brought.insert(Id(self.app).text());
         let (victim, app, object) = (self.victim, self.app, self.dice.guid());
-        let person = self.company.person(victim);
-        let changes = consent(person.id, app, object, name, scopes);
-        let time = self.at(minutes);
+        let changes = consent(self.company.person(victim).id, app, object, name, scopes);
+        self.changes(minutes, seat, changes)
+    }
+
+    /// Changes of the directory, a second apart.
+    fn changes(&mut self, minutes: i64, seat: Seat, changes: impl IntoIterator<Item = Directory>) -> Vec<Act> {
+        let (time, user) = (self.at(minutes), self.victim);
+        let act = |(second, change)| {
+            let time = time.plus_us(second * Time::SECOND_US);
+            Act { time, user, seat, what: What::Directory(Box::new(change)) }
+        };
+        (0..).zip(changes).map(act).collect()
+    }
+
+    /// Searches, two minutes apart.
+    fn searches(&mut self, minutes: i64, seat: Seat, operation: &'static str, queries: &[&'static str]) -> Vec<Act> {
         (0..)
-            .zip(changes)
-            .map(|(second, change)| Act {
-                time: time.plus_us(second * Time::SECOND_US),
-                user: victim,
-                seat,
-                what: What::Directory(Box::new(change)),
-            })
+            .zip(queries)
+            .map(|(turn, query)| self.act(minutes + turn * 2, seat, What::Search { operation, query }))
             .collect()
+    }
+
+    /// Deletes messages for good: half of the Message-ID, and the subject.
+    fn delete(&mut self, minutes: i64, seat: Seat, folder: &'static str, messages: Vec<(u64, String)>) -> Act {
+        self.act(minutes, seat, What::Delete(Box::new(Deleted { operation: "HardDelete", folder, messages })))
+    }
+
+    /// An answer to somebody outside, in a thread that stands in the inbox at this minute.
+    fn answer(&self, minutes: i64) -> Sent {
+        let (seed, owner) = (self.company.seed, self.company.person(self.victim));
+        let newest = newest_message(self.day, minutes);
+        // Only the first messages of a day come on days off too.
+        let came = |number: &u64| (number - OLD_MESSAGES) % INBOUND_A_DAY < INBOUND_A_DAY / 4;
+        let message = (OLD_MESSAGES..=newest)
+            .rev()
+            .filter(came)
+            .map(|number| Message::of(seed, owner, number))
+            .find(|message| !message.sender.ends_with(DOMAIN))
+            .unwrap_or_else(|| Message::of(seed, owner, newest));
+        let subject =
+            if message.subject.starts_with("RE: ") { message.subject } else { format!("RE: {}", message.subject) };
+        Sent { subject, to: vec![message.sender], sent_as: None }
     }
 
     /// A fraud mail to a partner, in the words of a thread.
     fn fraud_mail(&mut self, minutes: i64, seat: Seat, subject: &str) -> Act {
         let partner = outsider(u64::MAX ^ (u64::from(self.number) << 48));
-        let mail = Sent { subject: subject.to_owned(), to: vec![partner] };
+        let mail = Sent { subject: subject.to_owned(), to: vec![partner], sent_as: None };
         self.act(minutes, seat, What::Send(Box::new(mail)))
     }
 
@@ -288,75 +364,4 @@ impl<'a> Actor<'a> {
         plot.steps.extend(self.steps);
         plot.rules.extend(self.rules);
     }
-}
-
-/// A sign-in through a page, successful unless `error` says otherwise.
-const fn page(app: &'static App, resource: &'static App, error: u32, is_mfa: bool) -> What {
-    let protocol = Protocol::Page;
-    What::SignIn(SignIn { is_interactive: true, app, resource, error, protocol, is_mfa, is_audited: true })
-}
-
-/// A token renewed without asking anybody.
-const fn renewal(app: &'static App, resource: &'static App) -> What {
-    let protocol = Protocol::Token;
-    What::SignIn(SignIn { is_interactive: false, app, resource, error: 0, protocol, is_mfa: false, is_audited: true })
-}
-
-/// `New-InboxRule`.
-fn new_rule(user: &str, name: &str, mut parameters: Vec<(&'static str, String)>) -> What {
-    parameters.insert(0, ("AlwaysDeleteOutlookRulesBlob", "False".to_owned()));
-    parameters.insert(1, ("Force", "False".to_owned()));
-    parameters.insert(2, ("Name", name.to_owned()));
-    let object = format!("{user}\\{name}");
-    What::Cmdlet(Box::new(Cmdlet { operation: "New-InboxRule", object, parameters, app: &EXCHANGE }))
-}
-
-/// What the directory records when a user consents to an application.
-fn consent(user: Guid, app: Guid, object: Guid, name: &str, scopes: &str) -> [Directory; 3] {
-    let change = |operation, modified| Directory {
-        operation,
-        category: "ApplicationManagement",
-        service: "Core Directory",
-        target_type: "ServicePrincipal",
-        target_id: object,
-        target_name: name.to_owned(),
-        target_key: Id(app).text(),
-        modified,
-    };
-    let text = |value: &str| value.to_owned();
-    let (principal, client) = (Id(user).text(), Id(object).text());
-    let resource = Id(user ^ 0x0003_0003).text();
-    let grant = format!(
-        "[] => [[Id: {}, ClientId: {client}, PrincipalId: {principal}, ResourceId: {resource}, ConsentType: Principal, Scope:  {scopes}, CreatedDateTime: , LastModifiedDateTime ]]; ",
-        Id(object ^ user).text(),
-    );
-    [
-        change(
-            "Add service principal",
-            vec![
-                ("AccountEnabled", text("[]"), text("[true]")),
-                ("AppPrincipalId", text("[]"), format!("[\"{}\"]", Id(app).text())),
-                ("DisplayName", text("[]"), format!("[\"{name}\"]")),
-            ],
-        ),
-        change(
-            "Add delegated permission grant",
-            vec![
-                ("DelegatedPermissionGrant.Scope", String::new(), format!(" {scopes}")),
-                ("DelegatedPermissionGrant.ConsentType", String::new(), text("Principal")),
-                ("ServicePrincipal.ObjectID", String::new(), client.clone()),
-            ],
-        ),
-        change(
-            "Consent to application",
-            vec![
-                ("ConsentContext.IsAdminConsent", String::new(), text("False")),
-                ("ConsentContext.IsAppOnly", String::new(), text("False")),
-                ("ConsentContext.OnBehalfOfAll", String::new(), text("False")),
-                ("ConsentContext.Tags", String::new(), text("WindowsAzureActiveDirectoryIntegratedApp")),
-                ("ConsentAction.Permissions", String::new(), grant),
-                ("TargetId.ServicePrincipalNames", String::new(), Id(app).text()),
-            ],
-        ),
-    ]
 }

@@ -2,9 +2,10 @@
 
 use matagi_model::Time;
 
-use super::{Act, Actor, page, renewal};
-use crate::event::{Cmdlet, Protocol, SignIn, What};
-use crate::world::{DIRECTORY, Device, EXCHANGE, EXCHANGE_ADMIN, POWERSHELL, SPRAYER, Seat};
+use super::acts::{cmdlet, page, renewal};
+use super::{Act, Actor};
+use crate::event::{Protocol, Second, SignIn, What};
+use crate::world::{DIRECTORY, Device, EXCHANGE, POWERSHELL, SPRAYER, Seat};
 
 /// Accounts tried at most: a careful actor stays small.
 const TARGETS_MAX: usize = 60;
@@ -44,20 +45,20 @@ pub(super) fn plant(actor: &mut Actor<'_>) {
 }
 
 /// Name and password straight to the token endpoint, with this result.
-const fn guess(error: u32) -> What {
+pub(super) const fn guess(error: u32) -> What {
     What::SignIn(SignIn {
         is_interactive: true,
         app: &POWERSHELL,
         resource: &DIRECTORY,
         error,
         protocol: Protocol::Password,
-        is_mfa: false,
+        second: Second::Unasked,
         is_audited: true,
     })
 }
 
 /// Two rounds over many accounts; in the second the victim's password is right. Gives the minute after the last guess.
-fn spray(actor: &mut Actor<'_>) -> i64 {
+pub(super) fn spray(actor: &mut Actor<'_>) -> i64 {
     let company = actor.company;
     let mut targets: Vec<u32> = company.people[..company.persons]
         .iter()
@@ -107,17 +108,12 @@ fn delegate(actor: &mut Actor<'_>, seat: Seat) {
     let others = company.people[..company.persons].iter().filter(|person| person.index != actor.victim);
     let trustee = others.max_by_key(|person| person.index).map_or_else(String::new, |person| person.upn.clone());
     let victim = actor.victim_upn().to_owned();
-    let cmdlet = Cmdlet {
-        operation: "Add-MailboxPermission",
-        object: victim.clone(),
-        parameters: vec![
-            ("Identity", victim),
-            ("User", trustee),
-            ("AccessRights", "FullAccess".to_owned()),
-            ("InheritanceType", "All".to_owned()),
-        ],
-        app: &EXCHANGE_ADMIN,
-    };
-    let act = actor.act(11 * 60 + 52, seat, What::Cmdlet(Box::new(cmdlet)));
+    let parameters = vec![
+        ("Identity", victim.clone()),
+        ("User", trustee),
+        ("AccessRights", "FullAccess".to_owned()),
+        ("InheritanceType", "All".to_owned()),
+    ];
+    let act = actor.act(11 * 60 + 52, seat, cmdlet("Add-MailboxPermission", &victim, parameters));
     actor.step("delegation", &["MBX-027"], vec![act]);
 }

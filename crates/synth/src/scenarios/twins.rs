@@ -1,10 +1,13 @@
 //! Honest life that looks like an attack.
 
+mod colleagues;
+
 use std::collections::BTreeSet;
 
 use matagi_model::{Severity, Time};
 
-use super::{Cast, Plot, consent, new_rule, page};
+use super::acts::{consent, new_rule, page};
+use super::{Cast, Plot};
 use crate::company::{Company, DOMAIN, Department, Stay};
 use crate::dice::{Dice, mixed_guid};
 use crate::event::{Cmdlet, Directory, Script, What};
@@ -42,6 +45,14 @@ pub(super) static ALL: &[Kind] = &[
     Kind { what: "forgotten-password", forbid: &["MBX-001", "MBX-002", "MBX-003"], below: Severity::Medium, tenths: 7, department: None, people: 1, play: forgotten_password },
     Kind { what: "new-colleague", forbid: &["MBX-037"], below: Severity::Medium, tenths: 4, department: None, people: 0, play: new_colleague },
     Kind { what: "known-app-reads", forbid: &["MBX-040", "MBX-042"], below: Severity::Medium, tenths: 0, department: Some(Department::Sales), people: 1, play: known_app_reads },
+    Kind { what: "accountant-searches", forbid: &["MBX-044"], below: Severity::Medium, tenths: 0, department: Some(Department::Accounting), people: 1, play: colleagues::accountant_searches },
+    Kind { what: "legacy-printer", forbid: &["MBX-005", "MBX-006"], below: Severity::Medium, tenths: 0, department: None, people: 0, play: colleagues::legacy_printer },
+    Kind { what: "command-line-admin", forbid: &["MBX-010"], below: Severity::High, tenths: 0, department: None, people: 0, play: colleagues::command_line_admin },
+    Kind { what: "flaky-push", forbid: &["MBX-011", "MBX-013"], below: Severity::Medium, tenths: 7, department: None, people: 1, play: colleagues::flaky_push },
+    Kind { what: "new-method-at-office", forbid: &["MBX-033", "MBX-035"], below: Severity::Medium, tenths: 6, department: None, people: 1, play: colleagues::new_method },
+    Kind { what: "assistant-sends-as", forbid: &["MBX-051", "MBX-052"], below: Severity::Medium, tenths: 0, department: Some(Department::GeneralAffairs), people: 2, play: colleagues::assistant_sends_as },
+    Kind { what: "shared-with-partner", forbid: &["MBX-045"], below: Severity::Medium, tenths: 5, department: Some(Department::Engineering), people: 2, play: colleagues::shared_with_partner },
+    Kind { what: "laptop-moves", forbid: &["MBX-015", "MBX-016", "MBX-017", "MBX-018"], below: Severity::Medium, tenths: 6, department: None, people: 1, play: colleagues::laptop_moves },
 ];
 
 /// Plants a twin, if there are people left for it.
@@ -249,6 +260,7 @@ fn new_colleague(scene: &mut Scene<'_>) {
             target_id: id,
             target_name: "熊谷 栞".to_owned(),
             target_key: upn.clone(),
+            reason: "",
             modified: if offset == 0 {
                 vec![
                     ("UserPrincipalName", "[]".to_owned(), format!("[\"{upn}\"]")),
