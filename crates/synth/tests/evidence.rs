@@ -437,4 +437,8 @@ fn the_smallest_company_works() {
     let made = make(&small);
     assert_eq!(made.truth.takeovers.len(), 1);
     assert!(made.truth.steps.len() >= 10);
+    let made = make(&Plan { takeovers: TakeoverKind::ALL.to_vec(), ..small });
+    let present: BTreeSet<_> = audit(&made).iter().map(|record| record["Id"].as_str().unwrap().to_owned()).collect();
+    let lost = made.truth.steps.iter().find(|step| !step.records.iter().all(|record| present.contains(record)));
+    assert!(lost.is_none(), "outside of the evidence: {lost:?}");
 }

@@ -92,7 +92,7 @@ fn send(actor: &mut Actor<'_>, seat: Seat) {
         let mail =
             Sent { subject: "【至急】本日中の送金のお願い".to_owned(), to, sent_as: Some(superior) };
         let sent = actor.act(10 * 60 + 34, seat, What::Send(Box::new(mail)));
-        actor.step("sent-as-superior", &["MBX-051", "MBX-052"], vec![sent]);
+        actor.step("sent-as-superior", &["MBX-052"], vec![sent]);
     }
     let answer = actor.answer(10 * 60 + 2);
     let sent = [11 * 60 + 3, 11 * 60 + 19].map(|minutes| {

@@ -33,7 +33,7 @@ pub(super) fn plant(actor: &mut Actor<'_>) {
     let (near, far) = (actor.seat(actor.first), actor.seat(actor.second));
     actor.holds_the_account(10 * 60 + 20);
     let replayed = actor.read(10 * 60 + 20, near, 24, None);
-    actor.step("token-replayed", &["MBX-017", "MBX-018"], replayed);
+    actor.step("token-replayed", &["MBX-018"], replayed);
     let renewed = actor.act(11 * 60 + 2, near, renewal(&EXCHANGE, &EXCHANGE));
     actor.step("session-elsewhere", &["MBX-016", "MBX-017"], vec![renewed]);
     let read = actor.read(11 * 60 + 8, near, 72, None);
