@@ -11,7 +11,7 @@ use std::sync::{Arc, mpsc};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, StatusCode};
 use matagi_model::{
-    AnalyticMeta, Entity, Evidence, Finding, Incident, Origin, Role, Severity, Stage, Table, Text, Time, Uid,
+    AnalyticMeta, Entity, Evidence, Finding, Incident, Origin, Role, Sentence, Severity, Stage, Table, Text, Time, Uid,
 };
 use matagi_report::Hunt;
 use matagi_server::{HuntStore, ServerError, router, serve};

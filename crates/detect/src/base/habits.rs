@@ -5,7 +5,9 @@
 //! rarity over the user's days, and, for the smallest exports, a comparison with everything else the user did
 //! (leave one session out), which is marked as cold.
 
-use matagi_model::{FeatureUse, Time, UserProfile};
+use std::collections::BTreeSet;
+
+use matagi_model::{FeatureUse, Ip, Time, UserProfile};
 
 /// Whether a feature is new for a user at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +50,7 @@ pub fn novelty<'a>(
     time: Time,
 ) -> Novelty {
     let Some(feature) = feature else { return Novelty::Unknown };
-    let history_us = if time.is_known() { time.since_us(profile.first_time) } else { 0 };
-    if history_us >= BASELINE_MIN_US && profile.sign_ins >= BASELINE_SIGN_INS_MIN {
+    if has_baseline(profile, time) {
         let is_new = time.since_us(feature.first_time) < NEW_FOR_US || is_back_after_long(feature, time);
         return if is_new { Novelty::New } else { Novelty::Known };
     }
@@ -70,6 +71,51 @@ pub fn novelty<'a>(
     let is_minority = feature.events * 3 <= total || (sessions >= 3 && feature.sessions.len() == 1);
     let came_later = feature.first_time > profile.first_time;
     if is_minority && came_later { Novelty::NewCold } else { Novelty::Known }
+}
+
+/// Judges one feature of an attempt, which may never have succeeded: what no success of the user ever showed is new, once
+/// there is any success to compare with.
+pub fn novelty_of_attempt<'a>(
+    profile: &UserProfile,
+    feature: Option<&FeatureUse>,
+    mut others: impl Iterator<Item = &'a FeatureUse>,
+    time: Time,
+) -> Novelty {
+    match (feature, others.next()) {
+        (Some(_), first) => novelty(profile, feature, first.into_iter().chain(others), time),
+        (None, None) => Novelty::Unknown,
+        (None, Some(_)) if is_cold(profile, time) => Novelty::NewCold,
+        (None, Some(_)) => Novelty::New,
+    }
+}
+
+fn has_baseline(profile: &UserProfile, time: Time) -> bool {
+    let history_us = if time.is_known() { time.since_us(profile.first_time) } else { 0 };
+    history_us >= BASELINE_MIN_US && profile.sign_ins >= BASELINE_SIGN_INS_MIN
+}
+
+/// Whether there is too little history of a user to know what is usual at a time.
+pub fn is_cold(profile: &UserProfile, time: Time) -> bool {
+    !has_baseline(profile, time) && profile.days.len() < RARITY_DAYS_MIN
+}
+
+/// Days on which an address is used before something happens that make it one of the user's places.
+const USUAL_DAYS_MIN: usize = 3;
+
+/// Whether an address, or another of its network, was a place of the user's own before `time`: used on days before, or,
+/// where the history is too short for that, the place from which most was done. What came in only with the event itself
+/// is nobody's habit, however busy it is.
+pub fn is_usual_address(profile: &UserProfile, ip: Ip, time: Time) -> bool {
+    let near = || profile.ips.iter().filter(|(other, _)| other.place() == ip.place()).map(|(_, used)| used);
+    if near().flat_map(|used| used.days.range(..time.day())).collect::<BTreeSet<_>>().len() >= USUAL_DAYS_MIN {
+        return true;
+    }
+    let days: BTreeSet<i32> = near().flat_map(|used| used.days.iter().copied()).collect();
+    let events: u64 = near().map(|used| used.events).sum();
+    let all_events: u64 = profile.ips.values().map(|used| used.events).sum();
+    let is_main = events > 0 && events * 2 >= all_events && days.len() * 2 >= profile.days.len();
+    let was_used = near().any(|used| used.first_time.is_known() && used.first_time < time);
+    is_main && (was_used || days.len() >= USUAL_DAYS_MIN)
 }
 
 /// Seen on the days before, but none of them within 30 days.
@@ -136,5 +182,28 @@ mod tests {
         let (office, actor) = (used(100..102, 30), used(101..102, 3));
         let uses = [office, actor.clone()];
         assert_eq!(novelty(&profile, Some(&actor), uses.iter(), actor.first_time), Novelty::NewCold);
+    }
+
+    #[test]
+    fn what_no_success_showed_is_new_for_an_attempt() {
+        let (profile, short) = (profile(100..130), profile(100..102));
+        let office = used(100..130, 300);
+        let day = |day: i64| Time(day * Time::DAY_US + 5);
+        assert_eq!(novelty_of_attempt(&profile, None, [office.clone()].iter(), day(120)), Novelty::New);
+        assert_eq!(novelty_of_attempt(&profile, Some(&office), [office.clone()].iter(), day(120)), Novelty::Known);
+        assert_eq!(novelty_of_attempt(&profile, None, [].iter(), day(120)), Novelty::Unknown);
+        assert_eq!(novelty_of_attempt(&short, None, [office].iter(), day(101)), Novelty::NewCold);
+    }
+
+    #[test]
+    fn the_place_that_came_in_with_the_event_is_not_usual() {
+        let address = |last: u8| Ip::from(std::net::IpAddr::from([192, 0, last, 1]));
+        let mut profile = profile(100..130);
+        profile.ips.insert(address(1), used(100..130, 60));
+        profile.ips.insert(address(2), used(120..130, 900));
+        let at = |last: u8, day: i64| is_usual_address(&profile, address(last), Time(day * Time::DAY_US + 5));
+        assert!(at(1, 120) && at(1, 101));
+        assert!(!at(2, 120) && !at(2, 122) && at(2, 124));
+        assert!(!at(3, 120));
     }
 }

@@ -2,6 +2,7 @@
 
 mod acting;
 mod actor;
+mod barrier;
 mod client;
 mod consent;
 mod deeds;
@@ -20,20 +21,21 @@ mod suspects;
 
 pub use acting::by_actor;
 pub use actor::{is_person, is_service_side};
+pub use barrier::{Barrier, SecondFactorFailure, barrier, second_factor_failure};
 pub use client::{Client, client};
 pub use consent::{Consent, consent};
 pub use deeds::{Deeds, DeedsBySuspect, suspected};
 pub use dictionary::{Dictionary, dictionary};
 pub use each_change::{Judge, each_change};
 pub use fields::{Fields, fields, modified, truthy};
-pub use habits::{Novelty, novelty};
+pub use habits::{Novelty, is_cold, is_usual_address, novelty, novelty_of_attempt};
 pub use learn::Learner;
 pub use place::{Place, distance_km, logged_place, place};
 pub use recipient::{Reach, Recipient, recipients};
 pub use removals::{REMOVAL_COLUMNS, removal, right_entity, rule_entity};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
 pub use sign_in::{SignIn, class, is_silent_request};
-pub use surroundings::{CHANGE_COLUMNS, Surroundings, surroundings};
+pub use surroundings::{CHANGE_COLUMNS, Surroundings, surroundings, surroundings_of_attempt};
 pub use suspects::{suspects, suspicion};
 
 use matagi_model::ReasonText;

@@ -3,7 +3,7 @@
 use matagi_model::tables::CommonView;
 use matagi_model::{Context, Reason, UserProfile};
 
-use super::{Client, Novelty, Place, client, is_service_side, novelty, place};
+use super::{Client, Novelty, Place, client, is_service_side, novelty, novelty_of_attempt, place};
 
 /// The circumstances of one event, judged against the user's habits.
 #[derive(Debug, Clone)]
@@ -85,7 +85,44 @@ pub fn surroundings(row: &CommonView<'_>, index: usize, context: &Context) -> Op
     })
 }
 
+/// Judges a sign-in that was stopped; `None` as in [`surroundings`]. Habits are learnt from successes, so that a country
+/// from which nobody ever got in is in no profile, and new.
+pub fn surroundings_of_attempt(row: &CommonView<'_>, index: usize, context: &Context) -> Option<Surroundings> {
+    let around = surroundings(row, index, context)?;
+    let Some(profile) = context.estate.users.get(&around.user) else { return Some(around) };
+    let time = row.time.get(index);
+    let ip = &around.place.ip;
+    let address = novelty_of_attempt(profile, profile.ips.get(ip), profile.ips.values(), time);
+    let country = around.place.country.as_ref().map_or(Novelty::Unknown, |country| {
+        novelty_of_attempt(profile, profile.countries.get(country), profile.countries.values(), time)
+    });
+    let network = around.place.asn.map_or(Novelty::Unknown, |asn| {
+        novelty_of_attempt(profile, profile.asns.get(&asn), profile.asns.values(), time)
+    });
+    let program = around.client.as_ref().map_or(Novelty::Unknown, |client| {
+        novelty_of_attempt(profile, profile.clients.get(&client.name()), profile.clients.values(), time)
+    });
+    Some(Surroundings { address, network, country, program, ..around })
+}
+
 impl Surroundings {
+    /// What stands for the place when visits are counted: one network in one country is one place; where neither is known,
+    /// the address's network is.
+    pub fn place_key(&self) -> String {
+        match (&self.place.country, self.place.asn) {
+            (None, None) => self.place.ip.place().to_string(),
+            (country, asn) => format!("{country:?} {asn:?}"),
+        }
+    }
+
+    /// The place in words: country and network, else the address.
+    pub fn place_name(&self) -> String {
+        match (&self.place.country, self.place.asn) {
+            (None, None) => self.place.ip.to_string(),
+            _ => format!("{} ({})", self.place.country_name(), self.place.network()),
+        }
+    }
+
     /// Whether the place itself is new: the country, the network, or, where neither is known, the address.
     pub fn is_new_place(&self) -> bool {
         if self.country.is_new() || (self.network.is_new() && !self.is_common_network) {

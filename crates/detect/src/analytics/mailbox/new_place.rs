@@ -132,7 +132,7 @@ impl Fold for Places {
             let Some(around) = surroundings(&row, index, &self.context).filter(Surroundings::is_new_place) else {
                 continue;
             };
-            let key = (around.user.clone(), place_key(&around));
+            let key = (around.user.clone(), around.place_key());
             if self.places.len() >= PLACES_MAX && !self.places.contains_key(&key) {
                 continue;
             }
@@ -158,14 +158,6 @@ impl Fold for Places {
     }
 }
 
-/// One network in one country is one place; where neither is known, the address's network is.
-fn place_key(around: &Surroundings) -> String {
-    match (&around.place.country, around.place.asn) {
-        (None, None) => around.place.ip.place().to_string(),
-        (country, asn) => format!("{country:?} {asn:?}"),
-    }
-}
-
 impl Visit {
     fn finding(self) -> Finding {
         let around = &self.around;
@@ -173,13 +165,9 @@ impl Visit {
         evidence.sort();
         let kept = evidence.len() as u64;
         let mut evidence = evidence.into_iter();
-        let place = match (&around.place.country, around.place.asn) {
-            (None, None) => around.place.ip.to_string(),
-            _ => format!("{} ({})", around.place.country_name(), around.place.network()),
-        };
         let mut finding = Finding::new(&META, Severity::Low, evidence.next().expect("a visit has evidence"))
             .titled("user", &around.user)
-            .titled("place", place)
+            .titled("place", around.place_name())
             .about(Entity::user(&around.user), Role::Victim)
             .about(Entity::ip(around.place.ip), Role::Source)
             .because(Reason::new(
