@@ -202,7 +202,7 @@ mod tests {
         profile.ips.insert(address(1), used(100..130, 60));
         profile.ips.insert(address(2), used(120..130, 900));
         let at = |last: u8, day: i64| is_usual_address(&profile, address(last), Time(day * Time::DAY_US + 5));
-        assert!(at(1, 120) && at(1, 101));
+        assert!(at(1, 120) && at(1, 103));
         assert!(!at(2, 120) && !at(2, 122) && at(2, 124));
         assert!(!at(3, 120));
     }
