@@ -96,6 +96,11 @@ pub(crate) fn learnt(batches: &[EventBatch]) -> Context {
 
 /// Runs one analytic over rows, habits learnt from the same rows.
 pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
+    run_in_batches_of(usize::MAX, analytic, rows)
+}
+
+/// The same, with the rows cut into batches of at most so many.
+pub(crate) fn run_in_batches_of(rows_max: usize, analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
     let batches = batches(rows);
     pass(analytic, &batches, &learnt(&batches))
 }
@@ -104,7 +109,9 @@ fn pass(analytic: &dyn Analytic, batches: &[EventBatch], context: &Context) -> V
     let mut fold = analytic.start(context);
     for table in Table::ALL {
         if analytic.meta().scans.iter().any(|scan| scan.table == table) {
-            batches.iter().filter(|batch| batch.table == table).for_each(|batch| fold.batch(batch));
+            for batch in batches.iter().filter(|batch| batch.table == table) {
+                cut(batch, rows_max).for_each(|piece| fold.batch(&piece));
+            }
         }
     }
     fold.finish()
@@ -130,6 +137,13 @@ pub(crate) fn break_in(offset_us: i64, user: &str) -> Row {
 
 /// Where [`break_in`] comes from.
 pub(crate) const THIEF: &str = "198.51.100.7";
+
+fn cut(batch: &EventBatch, rows_max: usize) -> impl Iterator<Item = EventBatch> {
+    (0..batch.rows()).step_by(rows_max).map(move |start| EventBatch {
+        table: batch.table,
+        columns: batch.columns.slice(start, rows_max.min(batch.rows() - start)),
+    })
+}
 
 /// Ordinary days at the office: sign-ins from one address on `days` days, twice a day.
 pub(crate) fn office_days(user: &str, ip: &str, days: std::ops::Range<i64>) -> Vec<Row> {

@@ -16,6 +16,7 @@ pub mod mailbox {
     pub mod mail_read_burst;
     pub mod mailbox_forwarding;
     pub mod money_searches;
+    pub mod mfa_fatigue;
     pub mod new_account;
     pub mod new_place;
     pub mod password_spray;
@@ -33,6 +34,7 @@ pub mod mailbox {
 pub static ALL: &[&dyn Analytic] = &[
     &mailbox::password_spray::PasswordSpray,
     &mailbox::brute_force::BruteForce,
+    &mailbox::mfa_fatigue::MfaFatigue,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
