@@ -7,6 +7,7 @@ pub mod mailbox {
     pub mod admin_consent;
     pub mod app_reads_mailbox;
     pub mod brute_force;
+    pub mod code_guessing;
     pub mod delegation;
     pub mod device_registered;
     pub mod first_send_as;
@@ -35,6 +36,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::password_spray::PasswordSpray,
     &mailbox::brute_force::BruteForce,
     &mailbox::mfa_fatigue::MfaFatigue,
+    &mailbox::code_guessing::CodeGuessing,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
