@@ -6,6 +6,7 @@ use matagi_model::Analytic;
 pub mod mailbox {
     pub mod admin_consent;
     pub mod app_reads_mailbox;
+    pub mod blocked_sign_in;
     pub mod brute_force;
     pub mod code_guessing;
     pub mod delegation;
@@ -37,6 +38,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::brute_force::BruteForce,
     &mailbox::mfa_fatigue::MfaFatigue,
     &mailbox::code_guessing::CodeGuessing,
+    &mailbox::blocked_sign_in::BlockedSignIn,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
