@@ -12,6 +12,7 @@ pub mod mailbox {
     pub mod delegation;
     pub mod device_registered;
     pub mod first_send_as;
+    pub mod device_code;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
@@ -36,6 +37,7 @@ pub mod mailbox {
 pub static ALL: &[&dyn Analytic] = &[
     &mailbox::password_spray::PasswordSpray,
     &mailbox::brute_force::BruteForce,
+    &mailbox::device_code::DeviceCode,
     &mailbox::mfa_fatigue::MfaFatigue,
     &mailbox::code_guessing::CodeGuessing,
     &mailbox::blocked_sign_in::BlockedSignIn,
