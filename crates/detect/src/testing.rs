@@ -96,22 +96,26 @@ pub(crate) fn learnt(batches: &[EventBatch]) -> Context {
 
 /// Runs one analytic over rows, habits learnt from the same rows.
 pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
-    run_in_batches_of(usize::MAX, analytic, rows)
-}
-
-/// The same, with the rows cut into batches of at most so many.
-pub(crate) fn run_in_batches_of(rows_max: usize, analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
     let batches = batches(rows);
     pass(analytic, &batches, &learnt(&batches))
 }
 
+/// One pass; the findings must not depend on how the rows are cut into batches.
 fn pass(analytic: &dyn Analytic, batches: &[EventBatch], context: &Context) -> Vec<Finding> {
+    let found = folded(analytic, batches, context);
+    let single =
+        |batch: &EventBatch, row: usize| EventBatch { table: batch.table, columns: batch.columns.slice(row, 1) };
+    let cut: Vec<EventBatch> =
+        batches.iter().flat_map(|batch| (0..batch.rows()).map(|row| single(batch, row))).collect();
+    assert_eq!(folded(analytic, &cut, context), found, "one row a batch gives other findings");
+    found
+}
+
+fn folded(analytic: &dyn Analytic, batches: &[EventBatch], context: &Context) -> Vec<Finding> {
     let mut fold = analytic.start(context);
     for table in Table::ALL {
         if analytic.meta().scans.iter().any(|scan| scan.table == table) {
-            for batch in batches.iter().filter(|batch| batch.table == table) {
-                cut(batch, rows_max).for_each(|piece| fold.batch(&piece));
-            }
+            batches.iter().filter(|batch| batch.table == table).for_each(|batch| fold.batch(batch));
         }
     }
     fold.finish()
@@ -137,13 +141,6 @@ pub(crate) fn break_in(offset_us: i64, user: &str) -> Row {
 
 /// Where [`break_in`] comes from.
 pub(crate) const THIEF: &str = "198.51.100.7";
-
-fn cut(batch: &EventBatch, rows_max: usize) -> impl Iterator<Item = EventBatch> {
-    (0..batch.rows()).step_by(rows_max).map(move |start| EventBatch {
-        table: batch.table,
-        columns: batch.columns.slice(start, rows_max.min(batch.rows() - start)),
-    })
-}
 
 /// Ordinary days at the office: sign-ins from one address on `days` days, twice a day.
 pub(crate) fn office_days(user: &str, ip: &str, days: std::ops::Range<i64>) -> Vec<Row> {

@@ -10,16 +10,16 @@ pub mod mailbox {
     pub mod brute_force;
     pub mod code_guessing;
     pub mod delegation;
+    pub mod device_code;
     pub mod device_registered;
     pub mod first_send_as;
-    pub mod device_code;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
     pub mod mail_read_burst;
     pub mod mailbox_forwarding;
-    pub mod money_searches;
     pub mod mfa_fatigue;
+    pub mod money_searches;
     pub mod new_account;
     pub mod new_place;
     pub mod password_spray;

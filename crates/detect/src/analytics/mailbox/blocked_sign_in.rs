@@ -372,7 +372,7 @@ fn is_judged_on_little(around: &Surroundings) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Row, office_days, run, run_in_batches_of, sign_in};
+    use crate::testing::{Row, office_days, run, sign_in};
 
     const ANNA: &str = "anna@c.example";
     const OFFICE: &str = "192.0.2.1";
@@ -479,17 +479,5 @@ mod tests {
     fn the_audit_log_may_tell_the_success_first() {
         let rows = [abroad(NIGHT, "0"), abroad(NIGHT + Time::SECOND_US, "50074")];
         assert!(run(&BlockedSignIn, after_office_days(rows)).is_empty());
-    }
-
-    #[test]
-    fn batches_do_not_matter() {
-        let rows = || {
-            let codes = ["50074", "0", "500121", "50076", "53003"].into_iter().cycle();
-            after_office_days((0..60).zip(codes).map(|(n, code)| abroad(NIGHT + n * 11 * Time::MINUTE_US, code)))
-        };
-        let whole = run(&BlockedSignIn, rows());
-        assert_eq!(whole.len(), 1);
-        assert_eq!(whole, run_in_batches_of(1, &BlockedSignIn, rows()));
-        assert_eq!(whole, run_in_batches_of(7, &BlockedSignIn, rows()));
     }
 }

@@ -379,7 +379,7 @@ impl Attack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Row, office_days, run, run_in_batches_of, sign_in};
+    use crate::testing::{Row, office_days, run, sign_in};
 
     const ANNA: &str = "anna@c.example";
     const OFFICE: &str = "192.0.2.1";
@@ -457,17 +457,5 @@ mod tests {
         assert!(has(&found[0], "method-unsaid") && has(&found[0], "sessions-unsaid"));
         let cold = run(&CodeGuessing, codes(20, 10, STRANGER).collect());
         assert_eq!((cold[0].severity, has(&cold[0], "cold")), (Severity::Medium, true));
-    }
-
-    #[test]
-    fn batches_do_not_matter() {
-        let rows = || {
-            let later = (0..40).map(|n| wrong_code(NIGHT + 3 * Time::DAY_US + n * Time::SECOND_US, STRANGER, Some(n)));
-            after_office_days(codes(90, 33, STRANGER).chain(later))
-        };
-        let whole = run(&CodeGuessing, rows());
-        assert_eq!(whole.len(), 2, "a pause of days separates two attacks");
-        assert_eq!(whole, run_in_batches_of(1, &CodeGuessing, rows()));
-        assert_eq!(whole, run_in_batches_of(7, &CodeGuessing, rows()));
     }
 }

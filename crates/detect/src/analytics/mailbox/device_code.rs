@@ -397,7 +397,7 @@ fn opens_mail(uid: Option<&str>, name: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Row, office_days, run, run_in_batches_of, sign_in, usage};
+    use crate::testing::{Row, office_days, run, sign_in, usage};
 
     const ANNA: &str = "anna@c.example";
     const OFFICE: &str = "192.0.2.1";
@@ -507,19 +507,5 @@ mod tests {
             auth.common.user_type = Some("service_principal".to_owned());
         }
         assert!(run(&DeviceCode, after_office_days([failed, service])).is_empty());
-    }
-
-    #[test]
-    fn batches_do_not_matter() {
-        let rows = || {
-            let codes = (0..5).map(|n| by_code(NIGHT + n * Time::HOUR_US, OFFICE, GRAPH));
-            let reads =
-                (0..9).map(|n| mail_read(NIGHT + n * Time::HOUR_US + 1, [OFFICE, STRANGER][usize::from(n > 3)]));
-            after_office_days(codes.chain(reads))
-        };
-        let whole = run(&DeviceCode, rows());
-        assert_eq!(whole.len(), 1);
-        assert_eq!(whole, run_in_batches_of(1, &DeviceCode, rows()));
-        assert_eq!(whole, run_in_batches_of(4, &DeviceCode, rows()));
     }
 }

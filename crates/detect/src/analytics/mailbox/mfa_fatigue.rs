@@ -408,7 +408,7 @@ impl Approval {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Row, office_days, run, run_in_batches_of, sign_in};
+    use crate::testing::{Row, office_days, run, sign_in};
 
     const ANNA: &str = "anna@c.example";
     const OFFICE: &str = "192.0.2.1";
@@ -496,18 +496,5 @@ mod tests {
         rows.push(sign_in(NIGHT + 20 * Time::MINUTE_US, ANNA, STRANGER, "0"));
         let found = run(&MfaFatigue, rows);
         assert_eq!((found[0].severity, has(&found[0], "cold")), (Severity::High, true));
-    }
-
-    #[test]
-    fn batches_do_not_matter() {
-        let rows = || {
-            let mut rows = after_office_days(prompts(30, 3 * Time::HOUR_US / 2, STRANGER));
-            rows.push(sign_in(NIGHT + 20 * Time::HOUR_US, ANNA, STRANGER, "0"));
-            rows
-        };
-        let whole = run(&MfaFatigue, rows());
-        assert!(!whole.is_empty());
-        assert_eq!(whole, run_in_batches_of(1, &MfaFatigue, rows()));
-        assert_eq!(whole, run_in_batches_of(7, &MfaFatigue, rows()));
     }
 }
