@@ -68,7 +68,7 @@ impl<'a> Learner<'a> {
             return;
         }
         if batch.table == Table::Iam {
-            self.removals(batch);
+            self.changes(batch);
         }
         let row = batch.common();
         let kind = <Option<String> as Cell>::view(batch.columns.column_by_name("logon_kind"));
@@ -77,9 +77,14 @@ impl<'a> Learner<'a> {
         }
     }
 
-    fn removals(&mut self, batch: &EventBatch) {
+    fn changes(&mut self, batch: &EventBatch) {
         let row = IamView::new(batch);
         for index in (0..batch.rows()).filter(|&index| row.status_id.get(index) != Some(2)) {
+            // An export of rules alone names no one who acts, but it names the organisation's own mailboxes.
+            let listed = row.own.mailbox.get(index).filter(|_| row.api_operation.get(index) == Some("Get-InboxRule"));
+            if let Some((_, domain)) = listed.and_then(|mailbox| mailbox.rsplit_once('@')) {
+                *self.domains.entry(domain.to_lowercase()).or_default() += 1;
+            }
             let Some(entity) = removal(&row, index).filter(|_| self.estate.removed.len() < REMOVED_MAX) else {
                 continue;
             };

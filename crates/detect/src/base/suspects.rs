@@ -1,12 +1,12 @@
 //! Who is suspected after the first pass, and whether a row is a suspect's doing.
 
 use matagi_model::tables::CommonView;
-use matagi_model::{Context, EntityKind, Finding, Ip, Role, Severity, Stage, Suspects, Suspicion};
+use matagi_model::{Context, EntityKind, Finding, Ip, Role, Severity, Stage, Suspects, Suspicion, Time};
+
+use super::is_usual_address;
 
 /// A finding that names more users or addresses than this is about the organisation, not about one account.
 const NAMED_MAX: usize = 20;
-/// Days on which a user is at an address that make it the user's own.
-const OWN_DAYS_MIN: usize = 4;
 
 /// The suspects of the first pass: what findings about getting in say of sessions, places and users.
 pub fn suspects(findings: &[Finding], context: &Context) -> Suspects {
@@ -32,7 +32,7 @@ pub fn suspects(findings: &[Finding], context: &Context) -> Suspects {
         for user in users {
             suspects.add_entry(user, &suspicion);
             for ip in ips.iter().filter_map(|ip| ip.parse::<std::net::IpAddr>().ok()).map(Ip::from) {
-                if !is_own(user, ip, context) {
+                if !is_own(user, ip, suspicion.first_time, context) {
                     suspects.add_place(user, ip, &suspicion);
                 }
             }
@@ -50,27 +50,23 @@ fn named<'a>(finding: &'a Finding, kind: EntityKind, roles: &[Role]) -> Vec<&'a 
     if named.len() > NAMED_MAX { Vec::new() } else { named }
 }
 
-/// Whether an address is a habit of the user: the thief shares the session with its owner, but not the owner's desk.
-fn is_own(user: &str, ip: Ip, context: &Context) -> bool {
-    let Some(profile) = context.estate.users.get(user) else { return false };
-    profile.ips.get(&ip).is_some_and(|used| {
-        let is_main = profile.days.len() >= 2 && used.days.len() * 2 >= profile.days.len();
-        used.days.len() >= OWN_DAYS_MIN || is_main
-    })
+/// Whether an address was the user's own at a time: the thief shares the session with its owner, but not the owner's desk.
+fn is_own(user: &str, ip: Ip, time: Time, context: &Context) -> bool {
+    context.estate.users.get(user).is_some_and(|profile| is_usual_address(profile, ip, time))
 }
 
 /// Why what this row did is suspected: its session or its user's place is, and it does not come from the user's own desk.
 pub fn suspicion<'a>(row: &CommonView<'_>, index: usize, context: &'a Context) -> Option<&'a Suspicion> {
     let suspects = &context.suspects;
     let (user, ip) = (row.user_name.get(index), row.src_ip.get(index));
-    let is_at_home = user.zip(ip).is_some_and(|(user, ip)| is_own(user, ip, context));
+    let is_at_home = user.zip(ip).is_some_and(|(user, ip)| is_own(user, ip, row.time.get(index), context));
     let by_session = row.session_uid.get(index).and_then(|session| suspects.session(session)).filter(|_| !is_at_home);
     by_session.or_else(|| suspects.place(user?, ip?))
 }
 
 #[cfg(test)]
 mod tests {
-    use matagi_model::{Entity, Evidence, Time};
+    use matagi_model::{Entity, Evidence};
 
     use super::*;
     use crate::analytics::mailbox::new_place::NewPlace;

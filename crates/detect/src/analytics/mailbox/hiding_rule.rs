@@ -7,7 +7,9 @@ use matagi_model::{
     Scan, Settings, Severity, Stage, Table, Text,
 };
 
-use crate::base::{CHANGE_COLUMNS, Rule, Surroundings, by_actor, dictionary, each_change, inbox_rule, surroundings};
+use crate::base::{
+    CHANGE_COLUMNS, Rule, Surroundings, by_actor, dictionary, each_change, inbox_rule, surroundings, truthy,
+};
 
 /// The analytic.
 pub struct HidingRule;
@@ -52,6 +54,7 @@ static META: AnalyticMeta = AnalyticMeta {
         ReasonText::new("security-words", "looks for warnings: {words}", "警告メールに現れる語を狙っています: {words}"),
         ReasonText::new("finance-words", "looks for money matters: {words}", "金銭に関する語を狙っています: {words}"),
         ReasonText::new("one-sender", "looks for one sender: {sender}", "特定の差出人 {sender} を狙っています"),
+        ReasonText::new("disabled", "the rule is switched off", "ルールは無効になっています"),
         ReasonText::new(
             "listed",
             "found in an export of existing rules: who made it and when is unknown",
@@ -80,6 +83,9 @@ fn judge(row: &IamView<'_>, index: usize, context: &Context) -> Option<Finding> 
     reasons.extend(disguise(&rule));
     reasons.extend(intent(&rule, context));
     reasons.extend(surroundings(row, index, context).iter().flat_map(Surroundings::reasons));
+    if rule.fields.raw("Enabled").is_some_and(|value| !truthy(value)) {
+        reasons.push(Reason::new("disabled", -3.0, []));
+    }
     let severity = severity(reasons.iter().map(|reason| reason.weight).sum(), &context.settings)?;
     let evidence = Evidence::of(Table::Iam, row, index, &rule.told());
     let finding = Finding::new(&META, severity, evidence)

@@ -160,26 +160,40 @@ fn status(record: &Record<SignIn>, status: &Value) -> (u8, Option<String>) {
 }
 
 /// The product's words about the result. "Other." says nothing.
-fn status_detail(record: &Record<SignIn>, status: &Value) -> Option<String> {
-    [
+fn status_detail(record: &Record<SignIn>, nested: &Nested) -> Option<String> {
+    let status = &nested.status;
+    let reasons = [
         text(member(status, "failureReason")),
         record.text(SignIn::FailureReason),
         record.text(SignIn::ResultDescription),
+    ];
+    let details = [
         text(member(status, "additionalDetails")),
         record.text(SignIn::StatusDetail),
         record.text(SignIn::MfaResult),
-    ]
-    .into_iter()
-    .flatten()
-    .find(|words| !["other", "other.", "none"].iter().any(|nothing| words.eq_ignore_ascii_case(nothing)))
+        elements(&nested.steps).iter().rev().find_map(|step| text(member(step, "authenticationStepResultDetail"))),
+    ];
+    // One code stands for every failed second factor: only the details tell a refused prompt from a wrong code.
+    let is_second_factor = self::status(record, status).1.as_deref() == Some(SECOND_FACTOR_FAILED);
+    let told: Vec<Option<String>> = if is_second_factor {
+        details.into_iter().chain(reasons).collect()
+    } else {
+        reasons.into_iter().chain(details).collect()
+    };
+    let says_nothing =
+        |words: &String| ["other", "other.", "none"].iter().any(|nothing| words.eq_ignore_ascii_case(nothing));
+    told.into_iter().flatten().find(|words| !says_nothing(words))
 }
+
+/// Error code of a second factor that was not given.
+const SECOND_FACTOR_FAILED: &str = "500121";
 
 fn common(record: &Record<SignIn>, nested: &Nested, subject: Subject) -> Common {
     let place = Place::of(record, &nested.location);
     Common {
         class_uid: CLASS,
         activity_id: LOGON,
-        status_detail: status_detail(record, &nested.status),
+        status_detail: status_detail(record, nested),
         api_operation: Some("Sign-in activity".to_owned()),
         metadata_product_name: Some("AzureActiveDirectory".to_owned()),
         tenant_uid: tenant(record),
