@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use matagi_model::tables::{Auth, AuthBuilder, AuthOwn, Common, Iam, IamBuilder, IamOwn, Saas, SaasBuilder, SaasOwn};
-use matagi_model::{Analytic, Context, EventBatch, Finding, Ip, Settings, Table, Time, Uid};
+use matagi_model::{AddressBook, AddressFacts, Analytic, Context, EventBatch, Finding, Ip, Settings, Table, Time, Uid};
 
 use crate::base;
 
@@ -84,20 +84,51 @@ pub(crate) fn batches(rows: Vec<Row>) -> Vec<EventBatch> {
     vec![auths.finish(), iams.finish(), saass.finish()]
 }
 
+/// Knows one hosting provider, AS64666 in 203.0.113.0/24, as reference data would.
+pub(crate) struct OneHoster;
+
+impl AddressBook for OneHoster {
+    fn facts(&self, ip: Ip) -> AddressFacts {
+        if ip.place() != Ip::from(IpAddr::from([203, 0, 113, 0])) {
+            return AddressFacts::default();
+        }
+        let as_name = Some("Hoster".to_owned());
+        AddressFacts {
+            asn: Some(64_666),
+            as_name,
+            country: Some("NL".to_owned()),
+            hosting: true,
+            ..AddressFacts::default()
+        }
+    }
+}
+
 /// What the evidence teaches, for a test.
 pub(crate) fn learnt(batches: &[EventBatch]) -> Context {
+    learnt_with(batches, Arc::new(matagi_model::NoAddressBook))
+}
+
+fn learnt_with(batches: &[EventBatch], addresses: Arc<dyn AddressBook>) -> Context {
     let settings = Settings { domains: vec!["c.example".to_owned()], ..Settings::default() };
-    let mut learner = base::Learner::new(&matagi_model::NoAddressBook);
+    let mut learner = base::Learner::new(addresses.as_ref());
     for batch in batches {
         learner.batch(batch);
     }
-    Context { estate: Arc::new(learner.finish(&settings)), settings: Arc::new(settings), ..Context::default() }
+    let estate = Arc::new(learner.finish(&settings));
+    Context { estate, settings: Arc::new(settings), addresses, ..Context::default() }
 }
 
 /// Runs one analytic over rows, habits learnt from the same rows.
 pub(crate) fn run(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
     let batches = batches(rows);
     pass(analytic, &batches, &learnt(&batches))
+}
+
+/// As [`run`], with [`OneHoster`] as reference data.
+pub(crate) fn run_hosted(analytic: &dyn Analytic, rows: Vec<Row>) -> Vec<Finding> {
+    let batches = batches(rows);
+    let context = learnt_with(&batches, Arc::new(OneHoster));
+    pass(analytic, &batches, &context)
 }
 
 /// One pass; the findings must not depend on how the rows are cut into batches.

@@ -127,6 +127,13 @@ fn is_back_after_long(feature: &FeatureUse, time: Time) -> bool {
     before.is_some_and(|day| today - day > recent)
 }
 
+/// Whether the user worked from this address, or from the network around it, before that time.
+pub fn was_there(profile: &UserProfile, ip: Ip, time: Time) -> bool {
+    let network = ip.place();
+    let around = profile.ips.range(network..).take_while(|(other, _)| other.place() == network);
+    around.map(|(_, used)| used.first_time).any(|first| first.is_known() && first < time)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,5 +212,17 @@ mod tests {
         assert!(at(1, 120) && at(1, 103));
         assert!(!at(2, 120) && !at(2, 122) && at(2, 124));
         assert!(!at(3, 120));
+    }
+
+    #[test]
+    fn the_neighbour_in_the_same_network_was_there_too() {
+        let ip = |text: &str| Ip::from(text.parse::<std::net::IpAddr>().unwrap());
+        let mut profile = profile(100..101);
+        let used = used(100..101, 1);
+        let first = used.first_time;
+        profile.ips.insert(ip("192.0.2.200"), used);
+        assert!(was_there(&profile, ip("192.0.2.7"), first.plus_us(1)));
+        assert!(!was_there(&profile, ip("192.0.2.7"), first));
+        assert!(!was_there(&profile, ip("192.0.3.7"), first.plus_us(1)));
     }
 }

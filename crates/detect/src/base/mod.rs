@@ -28,7 +28,7 @@ pub use deeds::{Deeds, DeedsBySuspect, suspected};
 pub use dictionary::{Dictionary, dictionary};
 pub use each_change::{Judge, each_change};
 pub use fields::{Fields, fields, modified, truthy};
-pub use habits::{Novelty, is_cold, is_usual_address, novelty, novelty_of_attempt};
+pub use habits::{Novelty, is_cold, is_usual_address, novelty, novelty_of_attempt, was_there};
 pub use learn::Learner;
 pub use place::{Place, distance_km, logged_place, place};
 pub use recipient::{Reach, Recipient, recipients};
