@@ -13,6 +13,7 @@ pub mod mailbox {
     pub mod device_code;
     pub mod device_registered;
     pub mod first_send_as;
+    pub mod distributed_spray;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
@@ -41,6 +42,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::mfa_fatigue::MfaFatigue,
     &mailbox::code_guessing::CodeGuessing,
     &mailbox::blocked_sign_in::BlockedSignIn,
+    &mailbox::distributed_spray::DistributedSpray,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
