@@ -30,6 +30,7 @@ pub mod mailbox {
     pub mod suspect_sent;
     pub mod traces_removed;
     pub mod transport_rule;
+    pub mod twin_login;
     pub mod user_consent;
 }
 
@@ -43,6 +44,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::code_guessing::CodeGuessing,
     &mailbox::blocked_sign_in::BlockedSignIn,
     &mailbox::distributed_spray::DistributedSpray,
+    &mailbox::twin_login::TwinLogin,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
