@@ -43,6 +43,15 @@ impl Place {
         }
     }
 
+    /// Whether two places are two networks; where the networks are not known, two addresses of one family that are no
+    /// neighbours. One machine has an address of either family, often in one and the same system.
+    pub fn is_elsewhere(&self, other: &Self) -> bool {
+        if let (Some(one), Some(two)) = (self.asn, other.asn) {
+            return one != two;
+        }
+        self.ip.addr().is_ipv4() == other.ip.addr().is_ipv4() && self.ip.place() != other.ip.place()
+    }
+
     /// The country, or `-`.
     pub fn country_name(&self) -> &str {
         self.country.as_deref().unwrap_or("-")
