@@ -29,6 +29,7 @@ pub mod mailbox {
     pub mod shared_outside;
     pub mod suspect_sent;
     pub mod traces_removed;
+    pub mod token_elsewhere;
     pub mod transport_rule;
     pub mod twin_login;
     pub mod user_consent;
@@ -48,6 +49,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
     &mailbox::session_elsewhere::SessionElsewhere,
+    &mailbox::token_elsewhere::TokenElsewhere,
     &mailbox::hiding_rule::HidingRule,
     &mailbox::forwarding_rule::ForwardingRule,
     &mailbox::mailbox_forwarding::MailboxForwarding,

@@ -13,7 +13,7 @@ use matagi_model::{
     Table, Text, Time,
 };
 
-use self::wave::{Attempt, SUCCESSES_MAX, Wave, Window};
+use self::wave::{Attempt, Wave, Window};
 use crate::base::{SignIn, class, is_service_side, was_there};
 
 mod wave;
@@ -271,9 +271,7 @@ impl Tenant {
             wave.succeeded(&attempt, self.limits);
         }
         self.hour.wave.succeeded(&attempt, self.limits);
-        if self.window.successes.len() < SUCCESSES_MAX {
-            self.window.successes.push_back(attempt);
-        }
+        self.window.succeeded(attempt);
     }
 
     fn failed(&mut self, attempt: Attempt) {

@@ -12,7 +12,7 @@ use matagi_model::{
     Scan, Severity, Stage, Table, Text, Time,
 };
 
-use crate::base::{Novelty, Place, SignIn, Surroundings, class, is_silent_request, surroundings};
+use crate::base::{Novelty, SignIn, Surroundings, class, is_silent_request, surroundings};
 
 /// The analytic.
 pub struct TwinLogin;
@@ -203,7 +203,7 @@ impl Twins {
 /// Which of the two is the stranger: 0 the first, 1 the second. `None` for what honest people do.
 fn stranger(first: &Stop, second: &Stop) -> Option<usize> {
     let (one, two) = (&first.around, &second.around);
-    if !is_elsewhere(&one.place, &two.place) || !(is_strange(one) || is_strange(two)) {
+    if !one.place.is_elsewhere(&two.place) || !(is_strange(one) || is_strange(two)) {
         return None;
     }
     let is_one_country = one.place.country.is_some() && one.place.country == two.place.country;
@@ -214,14 +214,6 @@ fn stranger(first: &Stop, second: &Stop) -> Option<usize> {
     // Rented machines before new networks; between two alike, the newer network, and then the later sign-in.
     let rank = |around: &Surroundings| (is_strange(around), around.place.hosting, around.is_new_place());
     Some(usize::from(rank(one) <= rank(two)))
-}
-
-/// Two networks; and where the log or the reference data name none, two addresses of one family that are no neighbours.
-fn is_elsewhere(one: &Place, two: &Place) -> bool {
-    match (one.asn, two.asn) {
-        (Some(one), Some(two)) => one != two,
-        _ => one.ip.addr().is_ipv4() == two.ip.addr().is_ipv4() && one.ip.place() != two.ip.place(),
-    }
 }
 
 /// Never used by this user before, or rented by the hour and not yet a habit.

@@ -11,7 +11,7 @@ use crate::base::SignIn;
 /// Failures held in the window: a flood of so many has long been told.
 const WINDOW_MAX: usize = 20_000;
 /// Successes that wait for a wave to claim them.
-pub(super) const SUCCESSES_MAX: usize = 2_000;
+const SUCCESSES_MAX: usize = 2_000;
 /// Users and addresses counted of one wave: beyond, "more than" says enough.
 const COUNTED_MAX: usize = 20_000;
 /// Users and addresses named by a finding; the counts are exact.
@@ -77,6 +77,13 @@ impl Window {
             *self.locked.entry(Arc::clone(&attempt.user)).or_default() += 1;
         }
         self.failures.push_back(attempt);
+    }
+
+    /// Remembers a success, should a wave claim it.
+    pub(super) fn succeeded(&mut self, attempt: Attempt) {
+        if self.successes.len() < SUCCESSES_MAX {
+            self.successes.push_back(attempt);
+        }
     }
 
     fn pop(&mut self) {
