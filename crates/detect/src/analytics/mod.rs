@@ -17,6 +17,7 @@ pub mod mailbox {
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
+    pub mod legacy_client;
     pub mod mail_read_burst;
     pub mod mailbox_forwarding;
     pub mod mfa_fatigue;
@@ -45,6 +46,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::code_guessing::CodeGuessing,
     &mailbox::blocked_sign_in::BlockedSignIn,
     &mailbox::distributed_spray::DistributedSpray,
+    &mailbox::legacy_client::LegacyClient,
     &mailbox::twin_login::TwinLogin,
     &mailbox::impossible_travel::ImpossibleTravel,
     &mailbox::new_place::NewPlace,
