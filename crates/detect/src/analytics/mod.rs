@@ -12,8 +12,8 @@ pub mod mailbox {
     pub mod delegation;
     pub mod device_code;
     pub mod device_registered;
-    pub mod first_send_as;
     pub mod distributed_spray;
+    pub mod first_send_as;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
@@ -29,8 +29,8 @@ pub mod mailbox {
     pub mod session_elsewhere;
     pub mod shared_outside;
     pub mod suspect_sent;
-    pub mod traces_removed;
     pub mod token_elsewhere;
+    pub mod traces_removed;
     pub mod transport_rule;
     pub mod twin_login;
     pub mod user_consent;
