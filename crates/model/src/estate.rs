@@ -39,6 +39,8 @@ pub struct UserProfile {
     pub days: BTreeSet<i32>,
     /// By address.
     pub ips: BTreeMap<Ip, FeatureUse>,
+    /// Addresses from which a device that the directory manages signed in: the user carries it there.
+    pub managed_ips: BTreeSet<Ip>,
     /// By autonomous system.
     pub asns: BTreeMap<u32, FeatureUse>,
     /// By country.

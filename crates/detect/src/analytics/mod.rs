@@ -14,6 +14,7 @@ pub mod mailbox {
     pub mod device_registered;
     pub mod distributed_spray;
     pub mod first_send_as;
+    pub mod folders_synchronised;
     pub mod forwarding_rule;
     pub mod hiding_rule;
     pub mod impossible_travel;
@@ -61,6 +62,7 @@ pub static ALL: &[&dyn Analytic] = &[
     &mailbox::admin_consent::AdminConsent,
     &mailbox::new_account::NewAccount,
     &mailbox::mail_read_burst::MailReadBurst,
+    &mailbox::folders_synchronised::FoldersSynchronised,
     &mailbox::app_reads_mailbox::AppReadsMailbox,
 ];
 

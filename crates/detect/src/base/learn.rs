@@ -46,6 +46,13 @@ pub struct Learner<'a> {
     domains: BTreeMap<String, u64>,
 }
 
+/// What only a sign-in says.
+#[derive(Debug, Clone, Copy)]
+struct Logon<'a> {
+    kind: Option<&'a str>,
+    is_managed: bool,
+}
+
 impl<'a> Learner<'a> {
     /// Knows nothing yet.
     pub fn new(addresses: &'a dyn AddressBook) -> Self {
@@ -55,7 +62,7 @@ impl<'a> Learner<'a> {
     /// What it reads of a table; mail is nobody's habit.
     pub fn columns(table: Table) -> Vec<&'static str> {
         match table {
-            Table::Auth => COLUMNS.iter().copied().chain(["logon_kind"]).collect(),
+            Table::Auth => COLUMNS.iter().copied().chain(["logon_kind", "device_is_managed"]).collect(),
             Table::Iam => COLUMNS.iter().copied().chain(REMOVAL_COLUMNS).collect(),
             Table::Saas => COLUMNS.to_vec(),
             Table::Email => Vec::new(),
@@ -72,8 +79,10 @@ impl<'a> Learner<'a> {
         }
         let row = batch.common();
         let kind = <Option<String> as Cell>::view(batch.columns.column_by_name("logon_kind"));
+        let managed = <Option<bool> as Cell>::view(batch.columns.column_by_name("device_is_managed"));
         for index in 0..batch.rows() {
-            self.row(batch.table, &row, index, kind.get(index));
+            let logon = Logon { kind: kind.get(index), is_managed: managed.get(index) == Some(true) };
+            self.row(batch.table, &row, index, logon);
         }
     }
 
@@ -100,7 +109,7 @@ impl<'a> Learner<'a> {
         self.estate
     }
 
-    fn row(&mut self, table: Table, row: &CommonView<'_>, index: usize, logon_kind: Option<&str>) {
+    fn row(&mut self, table: Table, row: &CommonView<'_>, index: usize, logon: Logon<'_>) {
         let time = row.time.get(index);
         if time.is_known() {
             let estate = &mut self.estate;
@@ -129,8 +138,8 @@ impl<'a> Learner<'a> {
         if let Some((_, domain)) = user.rsplit_once('@').filter(|(local, _)| !local.contains("#ext#")) {
             *self.domains.entry(domain.to_owned()).or_default() += 1;
         }
-        if is_person(Some(user), user_type, row.src_ip.get(index)) && logon_kind != Some("service_principal") {
-            self.habit(table, row, index, user, time, logon_kind);
+        if is_person(Some(user), user_type, row.src_ip.get(index)) && logon.kind != Some("service_principal") {
+            self.habit(table, row, index, user, time, logon);
         }
     }
 
@@ -143,15 +152,7 @@ impl<'a> Learner<'a> {
         }
     }
 
-    fn habit(
-        &mut self,
-        table: Table,
-        row: &CommonView<'_>,
-        index: usize,
-        user: &str,
-        time: Time,
-        logon_kind: Option<&str>,
-    ) {
+    fn habit(&mut self, table: Table, row: &CommonView<'_>, index: usize, user: &str, time: Time, logon: Logon<'_>) {
         let Some(place) = self.place(row, index) else { return };
         if place.microsoft {
             return;
@@ -171,11 +172,14 @@ impl<'a> Learner<'a> {
             profile.last_time = profile.last_time.max(time);
             profile.days.insert(time.day());
         }
-        if table == Table::Auth && logon_kind != Some("non_interactive") {
+        if table == Table::Auth && logon.kind != Some("non_interactive") {
             profile.sign_ins += 1;
         }
         if profile.ips.len() < IPS_PER_USER_MAX || profile.ips.contains_key(&place.ip) {
             note(profile.ips.entry(place.ip).or_default(), time, session);
+            if logon.is_managed {
+                profile.managed_ips.insert(place.ip);
+            }
         }
         if let Some(country) = &place.country {
             note(profile.countries.entry(country.clone()).or_default(), time, session);

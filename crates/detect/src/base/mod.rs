@@ -58,6 +58,11 @@ pub static REASONS: &[ReasonText] = &[
         "{client} は {user} が普段から使うプログラムで、ホスティング網も介していません。出張の可能性が高いため、深刻度を二段階下げています",
     ),
     ReasonText::new(
+        "own-device",
+        "a device that the organisation manages signed in from {ip} as {user}: two steps milder",
+        "組織が管理する端末が {ip} から {user} としてサインインしているため、深刻度を二段階下げています",
+    ),
+    ReasonText::new(
         "suspected",
         "done in a session or from an address that {why} made suspicious (finding {finding})",
         "{why} により疑わしいとされたセッションまたは接続元からの操作です（検知 {finding}）",

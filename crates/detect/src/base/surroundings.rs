@@ -24,6 +24,8 @@ pub struct Surroundings {
     pub program: Novelty,
     /// Many users of the organisation use this network: its own, or a provider's.
     pub is_common_network: bool,
+    /// A device that the directory manages signed in from this address as this user.
+    pub is_managed: bool,
 }
 
 /// What an analytic of changes reads: the change itself, and the circumstances in which it was made ([`surroundings`]).
@@ -76,6 +78,7 @@ pub fn surroundings(row: &CommonView<'_>, index: usize, context: &Context) -> Op
     Some(Surroundings {
         user: user.to_owned(),
         address: novelty(profile, profile.ips.get(&place.ip), profile.ips.values(), time),
+        is_managed: profile.managed_ips.contains(&place.ip),
         is_common_network: adopters >= ADOPTERS_MIN && adopters * ADOPTERS_SHARE >= context.estate.users.len(),
         place,
         client,
@@ -141,10 +144,15 @@ impl Surroundings {
         self.client.as_ref().is_some_and(|client| client.is_tool)
     }
 
-    /// Whether the person's own mail program was used where people sit: what a traveller carries.
-    pub fn is_own_program(&self) -> bool {
-        let is_telling = self.client.as_ref().is_some_and(|client| !client.is_tool && !client.is_browser());
-        is_telling && self.program == Novelty::Known && !self.place.hosting
+    /// What speaks for the owner on a journey, with a negative weight: a device that the directory manages, or the owner's
+    /// own mail program, where people sit. A browser of the same family proves little, a hosting network everything.
+    pub fn owner_reason(&self) -> Option<Reason> {
+        let client = self.client.as_ref().filter(|client| !client.is_tool && !self.place.hosting)?;
+        let args = || [("user", self.user.clone()), ("client", client.name()), ("ip", self.place.ip.to_string())];
+        if self.is_managed && !self.program.is_new() {
+            return Some(Reason::new("own-device", -3.0, args()));
+        }
+        (!client.is_browser() && self.program == Novelty::Known).then(|| Reason::new("own-program", -3.0, args()))
     }
 
     /// What speaks against an ordinary event, with weights for the rule scores of the catalogue.

@@ -345,7 +345,7 @@ impl Visit {
         let around = &self.around;
         let told_user = || ("user", around.user.clone());
         let is_only_address = !around.country.is_new() && !around.place.hosting && !around.is_tool();
-        let is_own_device = around.is_own_program() && !around.is_tool();
+        let is_own_device = around.owner_reason().is_some();
         let steps = [
             (is_only_address, "only-address", -1.0, 1),
             (around.place.relay, "relay", -1.0, 1),

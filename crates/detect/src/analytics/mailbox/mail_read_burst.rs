@@ -255,10 +255,9 @@ impl Reader {
             finding =
                 finding.about(Entity::user(&around.user), Role::Actor).about(Entity::ip(around.place.ip), Role::Source);
             finding = around.reasons().into_iter().fold(finding, Finding::because);
-            if let Some(client) = around.client.as_ref().filter(|_| around.is_own_program()) {
-                let args = [("user", around.user.clone()), ("client", client.name())];
+            if let Some(reason) = around.owner_reason() {
                 finding.severity = finding.severity.lowered().lowered();
-                finding = finding.because(Reason::new("own-program", -3.0, args));
+                finding = finding.because(reason);
             }
             if around.is_cold() {
                 finding.severity = finding.severity.lowered();

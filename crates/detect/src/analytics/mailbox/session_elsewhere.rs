@@ -210,6 +210,11 @@ impl Session {
         if let Some(around) = strange.first() {
             finding = around.reasons().into_iter().fold(finding, Finding::because);
         }
+        // One session on a managed device that its owner takes along; a thief's place has no such sign-in.
+        if let Some(reason) = strange.iter().map(|around| around.owner_reason()).collect::<Option<Vec<_>>>() {
+            severity = severity.lowered().lowered();
+            finding = reason.into_iter().take(1).fold(finding, Finding::because);
+        }
         finding.severity = severity.min(Severity::High);
         for stay in &stays {
             finding = finding.about(Entity::ip(stay.ip), if stay.is_strange() { Role::Source } else { Role::Context });
