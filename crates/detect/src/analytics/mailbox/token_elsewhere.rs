@@ -304,8 +304,7 @@ impl Tokens {
         let Some(issued) = stays.next() else { return };
         for elsewhere in stays {
             let pair = Pair::new(issued.clone(), elsewhere, &token.name);
-            let strange = pair.strange();
-            let key = (strange.around.user.clone(), place_name(&strange.around));
+            let key = (pair.elsewhere.around.user.clone(), pair.place());
             if self.groups.len() < GROUPS_MAX || self.groups.contains_key(&key) {
                 self.groups.entry(key).or_default().add(pair);
             }
@@ -351,6 +350,20 @@ impl Pair {
         if self.issued.is_strange() && !self.elsewhere.is_strange() { &self.issued } else { &self.elsewhere }
     }
 
+    /// The strange place; to and fro between two familiar ones is one and the same.
+    fn place(&self) -> String {
+        if !self.is_familiar() {
+            return place_name(&self.strange().around);
+        }
+        let mut places = [place_name(&self.issued.around), place_name(&self.elsewhere.around)];
+        places.sort();
+        places.join(", ")
+    }
+
+    fn is_familiar(&self) -> bool {
+        self.issued.is_known() && self.elsewhere.is_known()
+    }
+
     fn has_other_client(&self) -> bool {
         let (one, two) = (self.issued.program(), self.elsewhere.program());
         one.is_some() && two.is_some() && one != two
@@ -359,7 +372,7 @@ impl Pair {
     /// Honest explanations, and the steps that each makes it milder.
     fn excuses(&self) -> Vec<(&'static str, u32)> {
         let (issued, strange) = (&self.issued, self.strange());
-        if issued.is_known() && self.elsewhere.is_known() {
+        if self.is_familiar() {
             return vec![("both-known", 2)];
         }
         let mut excuses = Vec::new();
@@ -525,7 +538,10 @@ mod tests {
     fn a_laptop_between_home_and_office_is_low() {
         let mut rows = days(0..12);
         for day in 0..12 {
-            rows.push(reading(day * Time::DAY_US + 9 * Time::HOUR_US + 40 * MINUTE, OFFICE, &format!("t{}", day * 2)));
+            let morning = day * Time::DAY_US + 9 * Time::HOUR_US;
+            rows.push(reading(morning + 40 * MINUTE, OFFICE, &format!("t{}", day * 2)));
+            rows.push(with_token(sign_in(morning + 50 * MINUTE, ANNA, OFFICE, "0"), &format!("o{day}")));
+            rows.push(reading(morning + 90 * MINUTE, HOME, &format!("o{day}")));
         }
         let found = run_hosted(&TokenElsewhere, rows);
         assert_eq!((found.len(), found[0].severity), (1, Severity::Low));
