@@ -339,7 +339,8 @@ impl Pair {
     fn new(issued: Stay, elsewhere: Stay, token: &str) -> Self {
         let is_interleaved = elsewhere.first < issued.last && issued.first < elsewhere.last;
         let mut pair = Self { severity: Severity::High, issued, elsewhere, is_interleaved, token: token.to_owned() };
-        for _ in 0..pair.excuses().iter().map(|(_, steps)| steps).sum::<u32>() {
+        let by_owner = if pair.strange().around.owner_reason().is_some() { 2 } else { 0 };
+        for _ in 0..pair.excuses().iter().map(|(_, steps)| steps).sum::<u32>() + by_owner {
             pair.severity = pair.severity.lowered();
         }
         pair
@@ -410,6 +411,7 @@ impl Pair {
             reasons.push(Reason::new("interleaved", 2.0, []));
         }
         reasons.extend(self.strange().around.reasons());
+        reasons.extend(self.strange().around.owner_reason());
         let user = &two.around.user;
         let milder = |(code, steps): (&str, u32)| Reason::new(code, -f64::from(steps), [("user", user.clone())]);
         reasons.extend(self.excuses().into_iter().map(milder));
