@@ -160,6 +160,8 @@ struct Found {
 struct Named {
     kind: String,
     value: String,
+    #[serde(default)]
+    role: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,6 +178,12 @@ impl Found {
             matches!(entity.kind.as_str(), "user" | "mailbox" | "email_address")
                 && entity.value.eq_ignore_ascii_case(user)
         })
+    }
+
+    /// As [`Self::is_about_user`], but not as one of many whom a spray tried in vain.
+    fn is_about_victim(&self, user: &str) -> bool {
+        let suffers = |entity: &&Named| entity.role != "target" && entity.value.eq_ignore_ascii_case(user);
+        self.entities.iter().any(|entity| suffers(&entity) && matches!(entity.kind.as_str(), "user" | "mailbox"))
     }
 
     fn has(&self, kind: &str, wanted: impl Fn(&str) -> bool) -> bool {
@@ -200,7 +208,7 @@ impl Found {
         self.has("ip", |value| takeover.actor_ips.contains(value))
             || self.has("session", |value| takeover.sessions.contains(value))
             || self.has("application", |value| takeover.apps.contains(value))
-            || (self.is_about_user(&takeover.victim) && self.overlaps(takeover.first_time, takeover.last_time))
+            || (self.is_about_victim(&takeover.victim) && self.overlaps(takeover.first_time, takeover.last_time))
     }
 
     fn alarms(&self, twin: &Twin) -> bool {

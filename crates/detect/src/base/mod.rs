@@ -35,7 +35,7 @@ pub use recipient::{Reach, Recipient, recipients};
 pub use removals::{REMOVAL_COLUMNS, removal, right_entity, rule_entity};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
 pub use sign_in::{SignIn, class, is_silent_request};
-pub use surroundings::{CHANGE_COLUMNS, Surroundings, surroundings, surroundings_of_attempt};
+pub use surroundings::{CHANGE_COLUMNS, Surroundings, is_strange, surroundings, surroundings_of_attempt};
 pub use suspects::{suspects, suspicion};
 
 use matagi_model::ReasonText;

@@ -108,6 +108,11 @@ pub fn surroundings_of_attempt(row: &CommonView<'_>, index: usize, context: &Con
     Some(Surroundings { address, network, country, program, ..around })
 }
 
+/// Whether a reason of [`Surroundings::reasons`] marks unusual circumstances.
+pub fn is_strange(code: &str) -> bool {
+    matches!(code, "new-country" | "new-network" | "new-address" | "hosting-network" | "tool-client")
+}
+
 impl Surroundings {
     /// What stands for the place when visits are counted: one network in one country is one place; where neither is known,
     /// the address's network is.

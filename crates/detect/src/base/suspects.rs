@@ -3,17 +3,24 @@
 use matagi_model::tables::CommonView;
 use matagi_model::{Context, EntityKind, Finding, Ip, Role, Severity, Stage, Suspects, Suspicion, Time};
 
-use super::is_usual_address;
+use super::{is_strange, is_usual_address};
 
 /// A finding that names more users or addresses than this is about the organisation, not about one account.
 const NAMED_MAX: usize = 20;
 
+/// Logs of different services do not tell time alike; what a finding names first may have been second.
+const LOG_SKEW_US: i64 = 30 * Time::MINUTE_US;
+
 /// The suspects of the first pass: what findings about getting in say of sessions, places and users.
 pub fn suspects(findings: &[Finding], context: &Context) -> Suspects {
     let mut suspects = Suspects::default();
+    // What is merely new (a first sign-in by device code at one's own desk) makes nobody a suspect.
+    let is_telling = |finding: &Finding| {
+        finding.severity >= Severity::High
+            || (finding.severity == Severity::Medium && finding.reasons.iter().any(|reason| is_strange(&reason.code)))
+    };
     let entered = |finding: &&Finding| {
-        finding.severity >= Severity::Medium
-            && matches!(finding.stage, Stage::CredentialAcquisition | Stage::InitialAccess)
+        matches!(finding.stage, Stage::CredentialAcquisition | Stage::InitialAccess) && is_telling(finding)
     };
     for finding in findings.iter().filter(entered) {
         let suspicion = Suspicion {
@@ -61,7 +68,12 @@ pub fn suspicion<'a>(row: &CommonView<'_>, index: usize, context: &'a Context) -
     let (user, ip) = (row.user_name.get(index), row.src_ip.get(index));
     let is_at_home = user.zip(ip).is_some_and(|(user, ip)| is_own(user, ip, row.time.get(index), context));
     let by_session = row.session_uid.get(index).and_then(|session| suspects.session(session)).filter(|_| !is_at_home);
-    by_session.or_else(|| suspects.place(user?, ip?))
+    let suspicion = by_session.or_else(|| suspects.place(user?, ip?))?;
+    // A session that was stolen later was the owner's before.
+    let time = row.time.get(index);
+    let is_after =
+        !time.is_known() || !suspicion.first_time.is_known() || time.since_us(suspicion.first_time) >= -LOG_SKEW_US;
+    is_after.then_some(suspicion)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod story;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::base::is_strange;
 use matagi_model::{Context, Entity, EntityKind, Finding, Incident, Role, Severity, Stage, StageStep, Time, Uid};
 
 pub use exposure::measure;
@@ -86,11 +87,6 @@ fn keys_of(finding: &Finding, context: &Context) -> BTreeSet<Entity> {
         }
     }
     keys
-}
-
-/// Reasons that mark unusual circumstances.
-fn is_strange(code: &str) -> bool {
-    matches!(code, "new-country" | "new-network" | "new-address" | "hosting-network" | "tool-client")
 }
 
 /// Whether an address is a habit of two or more people: an office, a gateway. An attacker's address is new for all.

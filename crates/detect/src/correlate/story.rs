@@ -142,20 +142,29 @@ fn rule_of(finding: &Finding) -> String {
     rule.split_once('\\').map_or(rule, |(_, name)| name).to_owned()
 }
 
+/// The accounts that somebody else holds: those that were entered, else those that act or suffer. A superior in whose name
+/// mail was sent needs no new password.
+fn taken_over<'a>(members: &[&'a Finding]) -> BTreeSet<&'a str> {
+    let named = |stages: std::ops::RangeInclusive<Stage>| -> BTreeSet<&'a str> {
+        members
+            .iter()
+            .filter(|finding| finding.severity >= Severity::Medium && stages.contains(&finding.stage))
+            .flat_map(|finding| finding.entities().filter(|(_, role)| *role == Role::Victim || *role == Role::Actor))
+            .filter(|(entity, _)| {
+                matches!(entity.kind, EntityKind::User | EntityKind::Mailbox) && entity.value.contains('@')
+            })
+            .map(|(entity, _)| entity.value.as_str())
+            .collect()
+    };
+    let entered = named(Stage::CredentialAcquisition..=Stage::InitialAccess);
+    if entered.is_empty() { named(Stage::CredentialAcquisition..=Stage::DefenseEvasion) } else { entered }
+}
+
 /// What to do, in order: keep the proof, throw the attacker out, remove what was left, look further.
 pub(super) fn next_steps(members: &[&Finding]) -> Vec<NextStep> {
     let mut steps = Steps::default();
     steps.add("preserve-evidence", &[], None);
-    let taken: BTreeSet<&str> = members
-        .iter()
-        .filter(|finding| finding.severity >= Severity::Medium)
-        .flat_map(|finding| finding.entities().filter(|(_, role)| *role == Role::Victim || *role == Role::Actor))
-        .filter(|(entity, _)| {
-            matches!(entity.kind, EntityKind::User | EntityKind::Mailbox) && entity.value.contains('@')
-        })
-        .map(|(entity, _)| entity.value.as_str())
-        .collect();
-    for user in taken {
+    for user in taken_over(members) {
         let id = quoted(user);
         steps.add("revoke-sessions", &[("user", user)], Some(format!("Revoke-MgUserSignInSession -UserId {id}")));
         steps.add("reset-password", &[("user", user)], None);

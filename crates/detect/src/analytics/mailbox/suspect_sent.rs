@@ -17,8 +17,8 @@ static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/suspect-sent",
     catalogue: &["MBX-051"],
     title: Text::new(
-        "{count} messages sent as {mailbox} from a suspicious session",
-        "不審なセッションから {mailbox} 名義でメール {count} 通が送信",
+        "Mail sent as {mailbox} from a suspicious session ({count})",
+        "不審なセッションから {mailbox} 名義でメールが送信（{count} 通）",
     ),
     question: Text::new(
         "What did an intruder send in the victim's name, and to whom?",

@@ -17,8 +17,8 @@ static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/traces-removed",
     catalogue: &["MBX-048", "MBX-049"],
     title: Text::new(
-        "{count} messages of {user} deleted from a suspicious session",
-        "不審なセッションから {user} のメール {count} 通が削除",
+        "Mail of {user} deleted from a suspicious session ({count})",
+        "不審なセッションから {user} のメールが削除（{count} 通）",
     ),
     question: Text::new(
         "Which messages did an intruder delete, and what were they about?",
