@@ -3,11 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check-tools build-fast reference clean
+.PHONY: help demo test check-tools build-demo reference clean
 
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-MATAGI := $(TARGET)/fast/matagi
+MATAGI := $(TARGET)/demo/matagi
 DEMO := demo
 # One selection of packages and features for every step: another one would build the engine a second time.
 ALL := --workspace --all-features
@@ -17,18 +17,18 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "The first build of the demo takes about half an hour on 2 cores; later ones a few minutes at most."
+	@echo "The first build of the demo takes about ten minutes on 2 cores; later ones a minute."
 
 check-tools: ## Say which tools are missing, and where to get them
 	@./.ci/tools
 
-build-fast: check-tools
-	@echo "== building (profile fast); the first time takes many minutes"
-	$(CARGO) build --workspace --bins --profile fast
+build-demo: check-tools
+	@echo "== building (profile demo); the first time takes about ten minutes"
+	$(CARGO) build $(ALL) --bins --profile demo
 
-reference: build-fast ## Fetch reference data (owners and countries of addresses, ATT&CK) into one local file
+reference: build-demo ## Fetch reference data (owners and countries of addresses, ATT&CK) into one local file
 	@echo "== reference data"
-	$(TARGET)/fast/xtask reference --optional --matagi $(MATAGI)
+	$(TARGET)/demo/xtask reference --optional --matagi $(MATAGI)
 
 demo: reference ## Build, make a sample company's evidence, hunt in it, write reports in English and Japanese
 	@rm -rf $(DEMO)

@@ -65,7 +65,7 @@ pub(crate) struct Tunable {
 
 /// Everything that comes with Matagi and has numbers.
 pub(crate) fn tunables(content: &Content) -> Vec<Tunable> {
-    let of_analytics = matagi_detect::analytics().map(|analytic| analytic.meta()).map(|meta| Tunable {
+    let of_analytics = matagi_detect::analytics().map(matagi_model::Analytic::meta).map(|meta| Tunable {
         id: meta.id.to_owned(),
         question: meta.question.en.to_string(),
         numbers: meta

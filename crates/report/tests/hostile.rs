@@ -5,7 +5,7 @@
 mod common;
 
 use common::{MADE, hunt_with};
-use matagi_model::{Entity, EntityKind, NextStep, Role, Sentence, Text};
+use matagi_model::{Entity, EntityKind, NextStep, Role, Sentence};
 use matagi_report::{HuntDocument, html, terminal, visible};
 
 const ATTACKS: &[&str] = &[
@@ -44,8 +44,7 @@ fn attacked(attack: &str) -> HuntDocument {
         }
         let incident = &mut incidents[0];
         incident.id = text();
-        incident.title = Text::new("{user} {evil}", "{user} {evil}");
-        incident.title_args.insert("evil".to_owned(), text());
+        incident.title = Sentence::new("takeover", [("user", text())]);
         incident.entities.insert((Entity::new(EntityKind::Rule, attack), Role::Target));
         incident.findings = findings.iter().map(matagi_model::Finding::id).collect();
         incident.narrative.push(Sentence::new("narr-cannot-see", [("user", text())]));

@@ -45,14 +45,15 @@ fn members(sources: &BTreeMap<String, String>, folder: &str, depth: usize) -> BT
 }
 
 /// The modules that the lists of a file name: `&formats::m365_audit::M365Audit` is `m365_audit`. `None` where there is
-/// no `ALL`; `PARTS` beside it counts as well.
+/// no `ALL`; `PARTS` and `FOLLOWING` beside it count as well.
 fn in_list(text: &str) -> Option<BTreeSet<String>> {
     let parsed = RustText::new(text);
     let mut names = None;
     for (start, line) in parsed.code.iter().enumerate() {
         let declaration = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");
         let is_list = ["static ALL:", "const ALL:"].iter().any(|head| declaration.starts_with(head));
-        if is_list || (names.is_some() && declaration.starts_with("static PARTS:")) {
+        let is_beside = ["static PARTS:", "static FOLLOWING:"].iter().any(|head| declaration.starts_with(head));
+        if is_list || (names.is_some() && is_beside) {
             names.get_or_insert_with(BTreeSet::new).extend(entries(&parsed, start));
         }
     }

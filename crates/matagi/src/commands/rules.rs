@@ -153,7 +153,7 @@ fn list(ui: &Ui, app: &App, rules: Option<&Utf8Path>, limit: usize) -> Result<Ou
         let severity = severity.map_or(Cell::Empty, |severity| severity.word().into());
         rows.push([Cell::Text(id), kind.into(), severity, Cell::Text(catalogue), Cell::Text(techniques), title.into()]);
     };
-    for meta in matagi_detect::analytics().map(|analytic| analytic.meta()) {
+    for meta in matagi_detect::analytics().map(matagi_model::Analytic::meta) {
         add(
             meta.id.to_owned(),
             "analytic",

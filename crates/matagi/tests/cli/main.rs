@@ -8,6 +8,7 @@ mod help;
 mod hostile;
 mod interrupt;
 mod lakes;
+mod takeovers;
 
 use std::fmt::Write as _;
 use std::fs;

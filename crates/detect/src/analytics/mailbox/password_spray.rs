@@ -20,7 +20,7 @@ pub struct PasswordSpray;
 
 static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/password-spray",
-    catalogue: &["MBX-001"],
+    catalogue: &["MBX-001", "MBX-002"],
     title: Text::new("Password spray against {count} users", "{count} 名に対するパスワードスプレー攻撃"),
     question: Text::new(
         "Does somebody try a few passwords on many accounts, and did one fit?",
@@ -365,6 +365,7 @@ impl Spray {
                 [("count", self.rounds.len().to_string()), ("minutes", minutes)],
             ));
         }
+        finding.catalogue = vec!["MBX-001".to_owned()];
         let kept = self.evidence.len() as u64;
         finding = evidence.fold(finding, Finding::proved_by).and_more(self.attempts.saturating_sub(kept));
         finding = self
