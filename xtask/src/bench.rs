@@ -1,4 +1,5 @@
-//! `cargo xtask bench mailbox`: a whole hunt on a synthetic export, with the time and memory that it took.
+//! `cargo xtask bench mailbox`: a whole hunt on a synthetic export, with the time and memory that it took, beside DuckDB
+//! reading, deduplicating and filtering the same files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ fn mailbox(matagi: &Path, dir: &Path, size_mb: u64) -> Result<Measured> {
     let document: serde_json::Value = serde_json::from_slice(&fs::read(&hunt)?).context("hunt prints JSON")?;
     let rows = document["inputs"].as_array().into_iter().flatten().filter_map(|input| input["rows"].as_u64()).sum();
     let count = |name: &str| document[name].as_array().map_or(0, Vec::len);
+    let duckdb = beside_duckdb(&out.join("evidence"));
     Ok(Measured {
         bytes: folder_bytes(&out.join("evidence"))?,
         lake_bytes: folder_bytes(&lake)?,
@@ -57,6 +59,7 @@ fn mailbox(matagi: &Path, dir: &Path, size_mb: u64) -> Result<Measured> {
         findings: count("findings"),
         incidents: count("incidents"),
         watched,
+        duckdb,
     })
 }
 
@@ -67,20 +70,40 @@ struct Measured {
     findings: usize,
     incidents: usize,
     watched: Watched,
+    /// DuckDB on the same files; `None` where it is not installed.
+    duckdb: Option<Watched>,
+}
+
+/// DuckDB with as many threads as there are processors.
+fn beside_duckdb(evidence: &Path) -> Option<Watched> {
+    const SCRIPT: &str = include_str!("bench_duckdb.py");
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    say("DuckDB on the same files");
+    let mut python = Command::new("python3");
+    python.args(["-c", SCRIPT]).arg(evidence).arg(threads.to_string());
+    let watched = watch(&mut python);
+    if watched.is_err() {
+        say("warning: DuckDB did not run; `python3 -m pip install duckdb==1.5.5` brings it");
+    }
+    watched.ok()
 }
 
 impl Measured {
     fn table(&self) -> String {
-        let Self { bytes, lake_bytes, rows, findings, incidents, watched } = self;
+        let Self { bytes, lake_bytes, rows, findings, incidents, watched, duckdb } = self;
         let (mb, seconds) = (*bytes as f64 / 1e6, watched.seconds.max(f64::EPSILON));
-        let peak = watched.peak_kib.map_or("unknown".to_owned(), |kib| format!("{:.0} MB", kib as f64 * 1024.0 / 1e6));
+        let beside = duckdb.as_ref().map_or("not installed".to_owned(), |duckdb| {
+            format!("{:.1} s, {:.1} MB/s, {}", duckdb.seconds, mb / duckdb.seconds.max(f64::EPSILON), duckdb.peak())
+        });
+        let peak = watched.peak();
         format!(
             "evidence      {mb:.0} MB, {rows} rows\n\
              hunt          {seconds:.1} s\n\
              speed         {:.1} MB/s, {:.0} rows/s\n\
              peak memory   {peak}\n\
              lake          {:.0} MB\n\
-             result        {findings} findings, {incidents} incidents\n",
+             result        {findings} findings, {incidents} incidents\n\
+             duckdb        {beside}\n",
             mb / seconds,
             *rows as f64 / seconds,
             *lake_bytes as f64 / 1e6,
@@ -92,6 +115,12 @@ struct Watched {
     seconds: f64,
     /// Peak of resident memory; unknown where there is no `/proc`.
     peak_kib: Option<u64>,
+}
+
+impl Watched {
+    fn peak(&self) -> String {
+        self.peak_kib.map_or("unknown".to_owned(), |kib| format!("{:.0} MB", kib as f64 * 1024.0 / 1e6))
+    }
 }
 
 fn watch(command: &mut Command) -> Result<Watched> {

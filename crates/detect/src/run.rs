@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use matagi_model::{
     AddressBook, Analytic, Context, Coverage, Estate, EventBatch, Evidence, Finding, Fold, Incident, Phrasebook,
@@ -49,14 +50,19 @@ pub fn hunt(
     progress: &dyn Progress,
 ) -> Result<Detection, DetectError> {
     let settings = Arc::new(settings);
-    progress.stage("learn");
-    let (estate, survey) = survey(scanner, &settings, addresses.as_ref(), progress)?;
-    let mut context = Context { estate: Arc::new(estate), addresses, settings, suspects: Arc::default() };
-
-    progress.stage("detect");
-    let mut findings = read_tables(scanner, ALL, Some(content), &context, progress)?;
-    progress.stage("hunt");
-    let (hunted, failures) = content.hunts.run(scanner, &context.settings);
+    // The SQL hunts ask the engine on their own; they need nothing of what the folds learn.
+    let has_failed = AtomicBool::new(false);
+    let is_over = || has_failed.load(Ordering::Relaxed) || progress.is_cancelled();
+    let (folded, (hunted, failures)) = std::thread::scope(|threads| {
+        let hunts = threads.spawn(|| content.hunts.run(scanner, &settings, &is_over));
+        let folded = fold(scanner, content, &settings, &addresses, progress);
+        has_failed.store(folded.is_err(), Ordering::Relaxed);
+        (folded, hunts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let (mut findings, mut context, survey) = folded?;
+    if progress.is_cancelled() {
+        return Err(DetectError::Cancelled);
+    }
     findings.extend(hunted);
     context.suspects = Arc::new(base::suspects(&findings, &context));
     if !context.suspects.is_empty() {
@@ -76,7 +82,28 @@ pub fn hunt(
     Ok(Detection { findings, incidents, coverage, failures })
 }
 
-/// The first pass: what the organisation is like, and what the evidence is.
+/// The folds of the first pass, after one look at everything: their findings, and what that look taught.
+fn fold(
+    scanner: &dyn Scanner,
+    content: &Content,
+    settings: &Arc<Settings>,
+    addresses: &Arc<dyn AddressBook>,
+    progress: &dyn Progress,
+) -> Result<(Vec<Finding>, Context, Survey), DetectError> {
+    progress.stage("learn");
+    let (estate, survey) = survey(scanner, settings, addresses.as_ref(), progress)?;
+    let context = Context {
+        estate: Arc::new(estate),
+        addresses: Arc::clone(addresses),
+        settings: Arc::clone(settings),
+        suspects: Arc::default(),
+    };
+    progress.stage("detect");
+    let findings = read_tables(scanner, ALL, Some(content), &context, progress)?;
+    Ok((findings, context, survey))
+}
+
+/// What the organisation is like, and what the evidence is.
 fn survey(
     scanner: &dyn Scanner,
     settings: &Settings,

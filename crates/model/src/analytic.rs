@@ -126,7 +126,7 @@ pub struct ScanError {
 }
 
 /// What detection needs of a lake. The lake implements it; tests use a `Vec`.
-pub trait Scanner {
+pub trait Scanner: Sync {
     /// Hands over the rows of a table in order of time (then of `event_uid`), only the named columns.
     ///
     /// # Errors

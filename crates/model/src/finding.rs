@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::tables::CommonView;
-use crate::{AnalyticMeta, Entity, Role, Severity, Stage, Table, Text, Time, Uid};
+use crate::{AnalyticMeta, Entity, Ip, Role, Severity, Stage, Table, Text, Time, Uid};
 
 /// The record that proves something.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,16 +38,8 @@ impl Evidence {
 
     /// Evidence of one row: operation, user and address, then `details` behind them.
     pub fn of(table: Table, row: &CommonView<'_>, index: usize, details: &str) -> Self {
-        let mut fact = row.api_operation.get(index).unwrap_or("event").to_owned();
-        if let Some(user) = row.user_name.get(index) {
-            fact = format!("{fact} · {user}");
-        }
-        if let Some(ip) = row.src_ip.get(index) {
-            fact = format!("{fact} · {ip}");
-        }
-        if !details.is_empty() {
-            fact = format!("{fact} · {details}");
-        }
+        let operation = row.api_operation.get(index).unwrap_or("event");
+        let fact = Self::fact(operation, row.user_name.get(index), row.src_ip.get(index), details);
         Self {
             event_uid: row.event_uid.get(index),
             table,
@@ -58,6 +50,13 @@ impl Evidence {
             },
             fact,
         }
+    }
+
+    /// What a record says: operation, user, address, then `details`, as far as they are there.
+    pub fn fact(operation: &str, user: Option<&str>, ip: Option<Ip>, details: &str) -> String {
+        let ip = ip.map(|ip| ip.to_string());
+        let parts = [Some(operation), user, ip.as_deref(), Some(details).filter(|details| !details.is_empty())];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     }
 }
 

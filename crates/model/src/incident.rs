@@ -100,6 +100,8 @@ pub struct Exposure {
     pub message_uids: Vec<String>,
     /// Folders that were synchronised: to be taken as read whole.
     pub folders: Vec<String>,
+    /// Addresses, sessions and applications of the actor that read, at most [`Exposure::READERS_MAX`].
+    pub readers: Vec<String>,
     /// `exact`, `lower_bound` (throttled, truncated) or `unknown` (no such events in the evidence).
     pub quality: ExposureQuality,
 }
@@ -107,6 +109,8 @@ pub struct Exposure {
 impl Exposure {
     /// Message ids printed with an incident; the count is always exact.
     pub const MESSAGES_MAX: usize = 1_000;
+    /// Readers told of one mailbox; more say nothing new.
+    pub const READERS_MAX: usize = 20;
 }
 
 /// How far an exposure figure can be trusted.

@@ -265,6 +265,7 @@ fn exposure(exposure: &Exposure) -> ExposureDocument {
         messages: exposure.messages,
         message_uids: exposure.message_uids.iter().take(Exposure::MESSAGES_MAX).cloned().collect(),
         folders: exposure.folders.clone(),
+        readers: exposure.readers.clone(),
         quality: exposure.quality,
     }
 }

@@ -232,6 +232,9 @@ pub struct ExposureDocument {
     pub message_uids: Vec<String>,
     /// Folders that were synchronised: to be taken as read whole.
     pub folders: Vec<String>,
+    /// Addresses, sessions and applications of the actor that read.
+    #[serde(default)]
+    pub readers: Vec<String>,
     /// How far the figure can be trusted.
     pub quality: ExposureQuality,
 }

@@ -51,6 +51,7 @@ fn attacked(attack: &str) -> HuntDocument {
         incident.left_behind.push(Sentence::new("no-such-code", [("target", text())]));
         incident.exposure[0].mailbox = text();
         incident.exposure[0].folders.push(text());
+        incident.exposure[0].readers.push(text());
         incident.exposure[0].message_uids.push(text());
         let args = [("mailbox".to_owned(), text())].into();
         incident.next_steps.push(NextStep { code: text(), args, command: Some(text()) });

@@ -12,6 +12,7 @@ mod fields;
 mod habits;
 mod learn;
 mod place;
+mod proof;
 mod recipient;
 mod removals;
 mod rule;
@@ -31,6 +32,7 @@ pub use fields::{Fields, fields, modified, truthy};
 pub use habits::{Novelty, is_cold, is_usual_address, novelty, novelty_of_attempt, was_there};
 pub use learn::Learner;
 pub use place::{Place, distance_km, logged_place, place};
+pub use proof::{Proof, Shared};
 pub use recipient::{Reach, Recipient, recipients};
 pub use removals::{REMOVAL_COLUMNS, removal, right_entity, rule_entity};
 pub use rule::{DELETES, Rule, SENDS_ON, inbox_rule, transport_rule};
@@ -65,7 +67,7 @@ pub static REASONS: &[ReasonText] = &[
     ReasonText::new(
         "suspected",
         "done in a session or from an address that {why} made suspicious (finding {finding})",
-        "{why} により疑わしいとされたセッションまたは接続元からの操作です（検知 {finding}）",
+        "{why} により疑わしいとされたセッションまたは接続元からの操作です（検出 {finding}）",
     ),
     ReasonText::new("new-address", "{ip} is new for {user}", "{ip} は {user} にとって初めての接続元です"),
     ReasonText::new(

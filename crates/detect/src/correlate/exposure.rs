@@ -14,6 +14,7 @@ const MESSAGES_MAX: usize = 500_000;
 struct Read {
     messages: BTreeSet<String>,
     folders: BTreeSet<String>,
+    readers: BTreeSet<String>,
     is_bounded: bool,
 }
 
@@ -86,10 +87,14 @@ fn note(row: &SaasView<'_>, index: usize, actors: &[Option<Actor>], reads: &mut 
     let marks = [ip.as_deref(), row.session_uid.get(index), row.own.client_app_uid.get(index), row.app_uid.get(index)];
     for (actor, reads) in actors.iter().zip(reads) {
         let Some(actor) = actor.as_ref().filter(|actor| actor.victims.contains(mailbox)) else { continue };
-        if !marks.iter().flatten().any(|mark| actor.sources.contains(*mark)) {
+        let own: Vec<&str> = marks.iter().flatten().copied().filter(|mark| actor.sources.contains(*mark)).collect();
+        if own.is_empty() {
             continue;
         }
         let read = reads.entry(mailbox.to_owned()).or_default();
+        if read.readers.len() < Exposure::READERS_MAX {
+            read.readers.extend(own.into_iter().map(str::to_owned));
+        }
         let messages = row.own.message_uids.get(index);
         let room = MESSAGES_MAX.saturating_sub(read.messages.len());
         read.is_bounded |= messages.len() > room
@@ -109,6 +114,7 @@ impl Read {
             messages: self.messages.len() as u64,
             message_uids: self.messages.into_iter().take(Exposure::MESSAGES_MAX).collect(),
             folders: self.folders.into_iter().collect(),
+            readers: self.readers.into_iter().take(Exposure::READERS_MAX).collect(),
             quality: if self.is_bounded { ExposureQuality::LowerBound } else { ExposureQuality::Exact },
         }
     }
@@ -122,6 +128,7 @@ fn unknown(actor: &Actor) -> Vec<Exposure> {
             messages: 0,
             message_uids: Vec::new(),
             folders: Vec::new(),
+            readers: Vec::new(),
             quality: ExposureQuality::Unknown,
         })
         .collect()

@@ -39,7 +39,9 @@ pub fn incidents(findings: &[Finding], context: &Context) -> Vec<Incident> {
     }
     let mut incidents: Vec<Incident> =
         groups.members().into_values().filter_map(|members| incident(&members, findings, context)).collect();
-    incidents.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.id.cmp(&two.id)));
+    incidents.sort_by(|one, two| {
+        two.severity.cmp(&one.severity).then(two.score.total_cmp(&one.score)).then_with(|| one.id.cmp(&two.id))
+    });
     incidents
 }
 

@@ -290,7 +290,7 @@ impl Steps {
         if finding.catalogue.iter().any(|id| id == "MBX-032") {
             self.add("remove-app-credential", &[], None);
         }
-        if finding.stage == Stage::DefenseEvasion {
+        if finding.catalogue.iter().any(|id| matches!(id.as_str(), "MBX-043" | "MBX-061" | "MBX-062")) {
             self.add("enable-audit", &[], None);
         }
     }

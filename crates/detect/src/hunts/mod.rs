@@ -144,17 +144,27 @@ impl HuntSet {
         self.hunts.values().map(AsRef::as_ref)
     }
 
-    /// Runs every hunt. What fails is said in sentences, the rest goes on.
-    pub fn run(&self, scanner: &dyn Scanner, settings: &Settings) -> (Vec<Finding>, Vec<String>) {
-        let (findings, errors) = self.run_each(scanner, settings);
+    /// Runs every hunt, until `is_cancelled` says stop. What fails is said in sentences, the rest goes on.
+    pub fn run(
+        &self,
+        scanner: &dyn Scanner,
+        settings: &Settings,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> (Vec<Finding>, Vec<String>) {
+        let (findings, errors) = self.run_each(scanner, settings, is_cancelled);
         (findings, errors.iter().map(HuntError::to_string).collect())
     }
 
     /// As [`Self::run`], with the errors as they are.
-    pub fn run_each(&self, scanner: &dyn Scanner, settings: &Settings) -> (Vec<Finding>, Vec<HuntError>) {
+    pub fn run_each(
+        &self,
+        scanner: &dyn Scanner,
+        settings: &Settings,
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> (Vec<Finding>, Vec<HuntError>) {
         let mut findings = Vec::new();
         let mut errors = Vec::new();
-        for hunt in self.hunts.values() {
+        for hunt in self.hunts.values().take_while(|_| !is_cancelled()) {
             match run_one(hunt, scanner, settings) {
                 Ok(found) => findings.extend(found),
                 Err(error) => errors.push(error),

@@ -204,11 +204,12 @@ fn a_hunt_that_fails_is_said_and_the_rest_go_on() {
     set.add("small.sql", SMALL).unwrap();
     set.add("other.sql", &SMALL.replace("hunt/small", "hunt/other")).unwrap();
     assert!(set.add("again.sql", SMALL).unwrap_err().to_string().contains("already that of small.sql"));
-    let (findings, errors) = set.run(&Broken, &Settings::default());
+    let (findings, errors) = set.run(&Broken, &Settings::default(), &|| false);
     assert!(findings.is_empty());
     let line = 2 + SMALL.split_once("SELECT").unwrap().0.matches('\n').count();
     assert_eq!(errors[1], format!("small.sql:{line}: hunt/small did not run: expected a name at Line: 2, Column: 7"));
     assert_eq!(errors.len(), 2);
+    assert!(set.run(&Broken, &Settings::default(), &|| true).1.is_empty(), "nothing runs when the user wants no more");
 }
 
 #[test]

@@ -27,6 +27,15 @@ pub(crate) struct Init {
     dir: Utf8PathBuf,
 }
 
+/// The commented configuration, with the lake that was asked for.
+fn template(app: &App) -> String {
+    let template = config::template(&config::tunables(&Content::builtin()));
+    match &app.globals.lake {
+        Some(lake) => template.replacen("lake = \"lake\"", &format!("lake = {}", toml::Value::from(lake.as_str())), 1),
+        None => template,
+    }
+}
+
 pub(crate) fn run(ui: &Ui, app: &App, args: &Init) -> Result<Outcome, CommandError> {
     let cannot_write = |what: &Utf8PathBuf, source: &std::io::Error| {
         CommandError::new(format!("cannot write {what}"))
@@ -37,8 +46,7 @@ pub(crate) fn run(ui: &Ui, app: &App, args: &Init) -> Result<Outcome, CommandErr
     let file = args.dir.join(FILE_NAME);
     match OpenOptions::new().write(true).create_new(true).open(&file) {
         Ok(mut to) => {
-            to.write_all(config::template(&config::tunables(&Content::builtin())).as_bytes())
-                .map_err(|source| cannot_write(&file, &source))?;
+            to.write_all(template(app).as_bytes()).map_err(|source| cannot_write(&file, &source))?;
             ui.say("wrote", [("path", file.to_string())]);
         }
         Err(source) if source.kind() == ErrorKind::AlreadyExists => ui.say("kept", [("path", file.to_string())]),

@@ -33,7 +33,7 @@ impl Section for Summary {
 
 fn verdict(document: &HuntDocument, lang: &str) -> String {
     let count = document.incidents.len();
-    let Some(worst) = document.incidents.iter().max_by_key(|incident| incident.severity) else {
+    let Some(worst) = document.incidents.first() else {
         let key = match (document.inputs.iter().any(|input| input.rows + input.duplicates > 0), &document.findings[..])
         {
             (false, []) => "verdict-nothing-read",

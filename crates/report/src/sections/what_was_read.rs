@@ -22,6 +22,7 @@ impl Part for WhatWasRead {
             Column::new(say(lang, "mailbox-head"), Fit::Words),
             Column::new(say(lang, "messages-head"), Fit::Number),
             Column::new(say(lang, "folders-head"), Fit::Words),
+            Column::new(say(lang, "readers-head"), Fit::Words),
             Column::new(say(lang, "quality-head"), Fit::Words),
         ];
         let rows = incident.exposure.iter().map(|exposure| row(exposure, lang)).collect();
@@ -48,14 +49,15 @@ fn row(exposure: &ExposureDocument, lang: &str) -> Vec<Line> {
         ExposureQuality::LowerBound => "lower_bound",
         ExposureQuality::Unknown => "unknown",
     };
-    let folders = match &exposure.folders[..] {
+    let listed = |items: &[String]| match items {
         [] => vec![Inline::Muted("–".to_owned())],
-        folders => Inline::line(folders.join(&say(lang, "list-separator"))),
+        items => Inline::line(items.join(&say(lang, "list-separator"))),
     };
     vec![
         vec![Inline::mono(&exposure.mailbox)],
         Inline::line(messages),
-        folders,
+        listed(&exposure.folders),
+        listed(&exposure.readers),
         Inline::line(word(lang, "exposure", quality)),
     ]
 }

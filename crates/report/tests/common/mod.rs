@@ -160,6 +160,7 @@ fn incident(findings: &[Finding]) -> Incident {
             messages: 37,
             message_uids: vec!["<a1@aozora.example>".to_owned(), "<b2@partner.example>".to_owned()],
             folders: vec!["\\Inbox".to_owned()],
+            readers: vec!["198.51.100.7".to_owned(), "5c0f0c1c-1111-4222-8333-444444444444".to_owned()],
             quality: ExposureQuality::LowerBound,
         }],
         narrative: members().map(titled).collect(),

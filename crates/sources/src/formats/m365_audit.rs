@@ -491,7 +491,7 @@ mod tests {
     fn a_guessed_date_is_said() {
         let got = read("CreationDate,UserIds,Operations,AuditData\n7/2/2023 1:00:00 AM,a@b.example,Send,\n");
         assert_eq!(got.of(Table::Saas).common().time.get(0).to_string(), "2023-07-02T01:00:00Z");
-        assert_eq!(got.noted(), ["recovered-records rows=1", "guessed-dates rows=1"]);
+        assert_eq!(got.noted(), ["recovered-records rows=1", "guessed-dates dates=1"]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ static META: AnalyticMeta = AnalyticMeta {
         ReasonText::new(
             "around-entry",
             "{minutes} minutes after {why} (finding {finding})",
-            "{why}（検知 {finding}）の {minutes} 分後",
+            "{why}（検出 {finding}）の {minutes} 分後",
         ),
         ReasonText::new("many", "{count} devices within {minutes} minutes", "{minutes} 分以内に {count} 台"),
         ReasonText::new(

@@ -19,11 +19,11 @@ static META: AnalyticMeta = AnalyticMeta {
     catalogue: &["MBX-023"],
     title: Text::new(
         "Inbox rule of {mailbox} forwards mail to {target}",
-        "{mailbox} の受信ルールが {target} へメールを転送",
+        "{mailbox} の受信トレイルールが {target} へメールを転送",
     ),
     question: Text::new(
         "Which inbox rules send mail on, and where to?",
-        "メールを転送する受信ルールはどれか。転送先はどこか。",
+        "メールを転送する受信トレイルールはどれか。転送先はどこか。",
     ),
     stage: Stage::Persistence,
     attack: &["T1114.003"],

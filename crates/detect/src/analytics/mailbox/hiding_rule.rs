@@ -17,10 +17,10 @@ pub struct HidingRule;
 static META: AnalyticMeta = AnalyticMeta {
     id: "mailbox/hiding-rule",
     catalogue: &["MBX-022"],
-    title: Text::new("Inbox rule hides mail from {mailbox}", "{mailbox} の受信ルールがメールを隠している"),
+    title: Text::new("Inbox rule hides mail from {mailbox}", "{mailbox} の受信トレイルールがメールを隠している"),
     question: Text::new(
         "Which inbox rules keep their owner from seeing mail?",
-        "持ち主の目からメールを隠す受信ルールはどれか。",
+        "持ち主の目からメールを隠す受信トレイルールはどれか。",
     ),
     stage: Stage::Persistence,
     attack: &["T1564.008", "T1137.005"],

@@ -65,8 +65,8 @@ static META: AnalyticMeta = AnalyticMeta {
     reasons: &[
         ReasonText::new(
             "messages",
-            "{count} distinct messages in {hours} hours, {peak} in the busiest",
-            "{hours} 時間で {count} 通（最大 1 時間あたり {peak} 通）",
+            "{count} distinct messages within {hours} separate hours, {peak} in the busiest",
+            "延べ {hours} つの時間帯で {count} 通（最大 1 時間あたり {peak} 通）",
         ),
         ReasonText::new(
             "usual",

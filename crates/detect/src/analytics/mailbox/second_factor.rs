@@ -43,7 +43,7 @@ static META: AnalyticMeta = AnalyticMeta {
         ReasonText::new(
             "around-entry",
             "{minutes} minutes after {why} (finding {finding})",
-            "{why}（検知 {finding}）の {minutes} 分後",
+            "{why}（検出 {finding}）の {minutes} 分後",
         ),
         ReasonText::new("by-another", "done by {actor}, not by {user}", "{user} 本人ではなく {actor} による操作です"),
     ],

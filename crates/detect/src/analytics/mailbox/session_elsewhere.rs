@@ -120,6 +120,7 @@ impl Fold for Sessions {
                 stay.last = stay.last.max(time);
             } else if entry.stays.len() < PLACES_MAX {
                 let evidence = Evidence::of(batch.table, &row, index, &format!("session {session}"));
+                entry.stays.reserve_exact(1);
                 entry.stays.push(Stay {
                     place: place.into(),
                     ip: around.place.ip,

@@ -13,7 +13,7 @@ use matagi_model::{
     Role, Scan, Severity, Stage, Table, Text, Time, Uid,
 };
 
-use crate::base::{Novelty, SignIn, Surroundings, class, surroundings};
+use crate::base::{Novelty, Proof, Shared, SignIn, Surroundings, class, surroundings};
 
 /// The analytic.
 pub struct TokenElsewhere;
@@ -113,6 +113,8 @@ const PLACES_MAX: usize = 4;
 const GROUPS_MAX: usize = 50_000;
 /// Tokens shown of one finding, with the record of either place.
 const KEPT_MAX: usize = 10;
+/// Characters of a token that a sentence names.
+const TOKEN_CHARS_TOLD: usize = 13;
 /// Sessions and addresses named by a finding.
 const NAMED_MAX: usize = 20;
 /// Memory is tidied at the most once in so much of the evidence's time.
@@ -135,6 +137,7 @@ impl Analytic for TokenElsewhere {
             tokens: BTreeMap::new(),
             groups: BTreeMap::new(),
             lately: BTreeMap::new(),
+            shared: Shared::default(),
             swept: Time::UNKNOWN,
         })
     }
@@ -149,15 +152,15 @@ struct Stay {
     acts: u64,
     /// Whether a sign-in got the token here.
     is_issuer: bool,
-    evidence: Evidence,
-    session: Option<String>,
+    proof: Proof,
+    session: Option<Arc<str>>,
     around: Arc<Surroundings>,
 }
 
 #[derive(Debug, Default)]
 struct Token {
-    /// As a finding names it; empty until there is something to tell.
-    name: String,
+    /// Empty until there is something to tell.
+    name: Box<str>,
     stays: Vec<Stay>,
 }
 
@@ -171,6 +174,7 @@ struct Tokens {
     groups: BTreeMap<(String, String), Group>,
     /// The last circumstances of each user, for all the tokens that share them.
     lately: BTreeMap<String, Arc<Surroundings>>,
+    shared: Shared,
     swept: Time,
 }
 
@@ -232,7 +236,7 @@ impl Tokens {
         if !self.tokens.contains_key(&key) && !self.has_room(table, time) {
             return;
         }
-        let around = self.shared(around);
+        let around = self.lately(around);
         let entry = self.tokens.entry(key).or_default();
         if let Some(stay) = entry.stays.iter_mut().find(|stay| !stay.around.place.is_elsewhere(&around.place)) {
             stay.acts += 1;
@@ -241,23 +245,25 @@ impl Tokens {
             stay.is_issuer |= is_sign_in;
         } else if entry.stays.len() < PLACES_MAX {
             if !entry.stays.is_empty() {
-                entry.name = token.chars().take(13).collect();
+                entry.name = token.into();
             }
+            // Most tokens have one place: a vector left to itself would make room for four.
+            entry.stays.reserve_exact(1);
             entry.stays.push(Stay {
                 ip: around.place.ip,
                 first: time,
                 last: time,
                 acts: 1,
                 is_issuer: is_sign_in,
-                evidence: Evidence::of(table, row, index, &format!("token {token}")),
-                session: row.session_uid.get(index).map(str::to_owned),
+                proof: Proof::of(table, row, index, &mut self.shared),
+                session: row.session_uid.get(index).map(|session| self.shared.text(session)),
                 around,
             });
         }
     }
 
     /// One copy of what many tokens have in common: a person stays in one place for hours.
-    fn shared(&mut self, around: Surroundings) -> Arc<Surroundings> {
+    fn lately(&mut self, around: Surroundings) -> Arc<Surroundings> {
         let told = |around: &Surroundings| {
             (around.address, around.network, around.country, around.program, around.is_common_network)
         };
@@ -365,6 +371,10 @@ impl Pair {
         self.issued.is_known() && self.elsewhere.is_known()
     }
 
+    fn proof(&self, stay: &Stay) -> Evidence {
+        stay.proof.evidence(&stay.around.user, &format!("token {}", self.token))
+    }
+
     fn has_other_client(&self) -> bool {
         let (one, two) = (self.issued.program(), self.elsewhere.program());
         one.is_some() && two.is_some() && one != two
@@ -391,7 +401,7 @@ impl Pair {
     fn reasons(&self, late_us: i64) -> Vec<Reason> {
         let (one, two) = (&self.issued, &self.elsewhere);
         let args = [
-            ("token", self.token.clone()),
+            ("token", self.token.chars().take(TOKEN_CHARS_TOLD).collect()),
             ("first_ip", one.ip.to_string()),
             ("first", place_name(&one.around)),
             ("second_ip", two.ip.to_string()),
@@ -429,7 +439,7 @@ impl Group {
                 self.ips.insert((stay.ip, role));
             }
             if self.sessions.len() < NAMED_MAX {
-                self.sessions.extend(stay.session.clone());
+                self.sessions.extend(stay.session.as_deref().map(str::to_owned));
             }
         }
         self.pairs.push(pair);
@@ -439,8 +449,8 @@ impl Group {
 
     fn finding(self, user: &str, place: &str, late_us: i64) -> Option<Finding> {
         let gravest = self.pairs.first()?;
-        let mut finding = Finding::new(&META, gravest.severity, gravest.issued.evidence.clone())
-            .proved_by(gravest.elsewhere.evidence.clone())
+        let mut finding = Finding::new(&META, gravest.severity, gravest.proof(&gravest.issued))
+            .proved_by(gravest.proof(&gravest.elsewhere))
             .titled("user", user)
             .titled("place", place)
             .about(Entity::user(user), Role::Victim);
@@ -455,7 +465,7 @@ impl Group {
             finding = finding.about(Entity::ip(*ip), *role);
         }
         for pair in self.pairs.get(1..).unwrap_or_default() {
-            finding = finding.proved_by(pair.issued.evidence.clone()).proved_by(pair.elsewhere.evidence.clone());
+            finding = finding.proved_by(pair.proof(&pair.issued)).proved_by(pair.proof(&pair.elsewhere));
         }
         Some(finding.and_more(self.records.saturating_sub(2 * self.pairs.len() as u64)))
     }

@@ -213,7 +213,7 @@ impl<'o> Rows<'o> {
             }
         }
         if self.dates.is_guess() {
-            self.out.note(Note::new("guessed-dates", [("rows", self.dates.guessed().to_string())]));
+            self.out.note(Note::new("guessed-dates", [("dates", self.dates.guessed().to_string())]));
         }
         let is_capped = CAPS.contains(&self.records) || self.sessions.keys().any(|total| CAPS.contains(total));
         if is_capped {
