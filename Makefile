@@ -17,13 +17,13 @@ help: ## Show this list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
-	@echo "The first build of the demo takes about ten minutes on 2 cores; later ones a minute."
+	@echo "The first build of the demo takes about twelve minutes on 2 cores; later ones a minute."
 
 check-tools: ## Say which tools are missing, and where to get them
 	@./.ci/tools
 
 build-demo: check-tools
-	@echo "== building (profile demo); the first time takes about ten minutes"
+	@echo "== building (profile demo); the first time takes about twelve minutes"
 	$(CARGO) build $(ALL) --bins --profile demo
 
 reference: build-demo ## Fetch reference data (owners and countries of addresses, ATT&CK) into one local file

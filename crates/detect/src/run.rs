@@ -55,7 +55,7 @@ pub fn hunt(
     let is_over = || has_failed.load(Ordering::Relaxed) || progress.is_cancelled();
     let (folded, (hunted, failures)) = std::thread::scope(|threads| {
         let hunts = threads.spawn(|| content.hunts.run(scanner, &settings, &is_over));
-        let folded = fold(scanner, content, &settings, &addresses, progress);
+        let folded = fold(scanner, content, &settings, addresses, progress);
         has_failed.store(folded.is_err(), Ordering::Relaxed);
         (folded, hunts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
@@ -87,17 +87,13 @@ fn fold(
     scanner: &dyn Scanner,
     content: &Content,
     settings: &Arc<Settings>,
-    addresses: &Arc<dyn AddressBook>,
+    addresses: Arc<dyn AddressBook>,
     progress: &dyn Progress,
 ) -> Result<(Vec<Finding>, Context, Survey), DetectError> {
     progress.stage("learn");
     let (estate, survey) = survey(scanner, settings, addresses.as_ref(), progress)?;
-    let context = Context {
-        estate: Arc::new(estate),
-        addresses: Arc::clone(addresses),
-        settings: Arc::clone(settings),
-        suspects: Arc::default(),
-    };
+    let context =
+        Context { estate: Arc::new(estate), addresses, settings: Arc::clone(settings), suspects: Arc::default() };
     progress.stage("detect");
     let findings = read_tables(scanner, ALL, Some(content), &context, progress)?;
     Ok((findings, context, survey))
