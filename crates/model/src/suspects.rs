@@ -27,7 +27,8 @@ pub struct Suspicion {
 #[derive(Debug, Default, Clone)]
 pub struct Suspects {
     sessions: BTreeMap<String, Suspicion>,
-    places: BTreeMap<(String, Ip), Suspicion>,
+    /// By address, then user: most rows come from addresses that nobody suspects.
+    places: BTreeMap<Ip, BTreeMap<String, Suspicion>>,
     /// By user, then time.
     entries: BTreeMap<String, BTreeMap<Time, Suspicion>>,
 }
@@ -54,7 +55,7 @@ impl Suspects {
     /// Suspects what a user does from an address.
     pub fn add_place(&mut self, user: &str, ip: Ip, suspicion: &Suspicion) {
         if self.places.len() < Self::ENTRIES_MAX {
-            let place = self.places.entry((user.to_owned(), ip));
+            let place = self.places.entry(ip).or_default().entry(user.to_owned());
             place.and_modify(|known| known.take(suspicion)).or_insert(suspicion.clone());
         }
     }
@@ -74,7 +75,7 @@ impl Suspects {
 
     /// Why what a user does from an address is suspected.
     pub fn place(&self, user: &str, ip: Ip) -> Option<&Suspicion> {
-        self.places.get(&(user.to_owned(), ip))
+        self.places.get(&ip)?.get(user)
     }
 
     /// The latest suspicious entry into a user's account that began at most `before_us` before a time, or at most `after_us`

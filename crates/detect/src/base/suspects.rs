@@ -66,8 +66,8 @@ fn is_own(user: &str, ip: Ip, time: Time, context: &Context) -> bool {
 pub fn suspicion<'a>(row: &CommonView<'_>, index: usize, context: &'a Context) -> Option<&'a Suspicion> {
     let suspects = &context.suspects;
     let (user, ip) = (row.user_name.get(index), row.src_ip.get(index));
-    let is_at_home = user.zip(ip).is_some_and(|(user, ip)| is_own(user, ip, row.time.get(index), context));
-    let by_session = row.session_uid.get(index).and_then(|session| suspects.session(session)).filter(|_| !is_at_home);
+    let is_at_home = || user.zip(ip).is_some_and(|(user, ip)| is_own(user, ip, row.time.get(index), context));
+    let by_session = row.session_uid.get(index).and_then(|session| suspects.session(session)).filter(|_| !is_at_home());
     let suspicion = by_session.or_else(|| suspects.place(user?, ip?))?;
     // A session that was stolen later was the owner's before.
     let time = row.time.get(index);
