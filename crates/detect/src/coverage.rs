@@ -11,7 +11,7 @@ const GAP_MIN_US: i64 = 36 * Time::HOUR_US;
 const GAPS_TOLD_MAX: usize = 5;
 
 /// Columns that every table is asked for, and those that only some have.
-pub(crate) const COLUMNS: [&str; 3] = ["time", "src_country", "recovered"];
+const COLUMNS: [&str; 3] = ["time", "src_country", "recovered"];
 const SAAS_COLUMN: &str = "is_throttled";
 
 /// What the evidence looks like, counted while it is read for the first time.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use matagi_model::tables::CommonView;
-use matagi_model::{AnalyticMeta, Context, Entity, Evidence, Finding, Ip, Reason, Role, Severity, Suspicion, Table};
+use matagi_model::{
+    AnalyticMeta, Context, Entity, Evidence, Finding, Ip, Reason, Role, Severity, Suspicion, Table, Time,
+};
 
 use super::suspicion;
 
@@ -77,11 +79,6 @@ impl<T: Default> DeedsBySuspect<T> {
     pub fn iter(&self) -> impl Iterator<Item = &Deeds<T>> {
         self.0.values()
     }
-
-    /// All, to be added to.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Deeds<T>> {
-        self.0.values_mut()
-    }
 }
 
 impl<T> Deeds<T> {
@@ -103,6 +100,14 @@ impl<T> Deeds<T> {
             .fold(finding.because(suspected(&self.suspicion)), Finding::proved_by)
             .and_more(self.count.saturating_sub(kept))
     }
+}
+
+/// The reason that something happened around a suspicious entry into the account; minutes before it are negative.
+pub fn around_entry(entry: &Suspicion, time: Time) -> Reason {
+    let minutes = time.since_us(entry.first_time) / Time::MINUTE_US;
+    let args =
+        [("minutes", minutes.to_string()), ("why", entry.catalogue.join(", ")), ("finding", entry.finding.clone())];
+    Reason::new("around-entry", 4.0, args)
 }
 
 /// The reason that stands on another finding.

@@ -2,6 +2,7 @@
 
 mod acting;
 mod actor;
+mod attack;
 mod barrier;
 mod client;
 mod consent;
@@ -22,10 +23,11 @@ mod suspects;
 
 pub use acting::by_actor;
 pub use actor::{is_person, is_service_side};
+pub use attack::Attack;
 pub use barrier::{Barrier, SecondFactorFailure, barrier, second_factor_failure};
 pub use client::{Client, client};
 pub use consent::{Consent, consent};
-pub use deeds::{Deeds, DeedsBySuspect, suspected};
+pub use deeds::{Deeds, DeedsBySuspect, around_entry, suspected};
 pub use dictionary::{Dictionary, dictionary};
 pub use each_change::{Judge, each_change};
 pub use fields::{Fields, fields, modified, truthy};
@@ -63,6 +65,11 @@ pub static REASONS: &[ReasonText] = &[
         "own-device",
         "a device that the organisation manages signed in from {ip} as {user}: two steps milder",
         "組織が管理する端末が {ip} から {user} としてサインインしているため、深刻度を二段階下げています",
+    ),
+    ReasonText::new(
+        "around-entry",
+        "{minutes} minutes after {why} (finding {finding})",
+        "{why}（検出 {finding}）の {minutes} 分後",
     ),
     ReasonText::new(
         "suspected",

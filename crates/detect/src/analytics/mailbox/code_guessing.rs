@@ -4,7 +4,7 @@
 //! the session where it failed. Prompts that the record says were refused or unanswered are no guesses (MBX-011). Where a
 //! record has no session, its correlation id stands for one; where none has either, the number of failures must do.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use matagi_model::tables::AuthView;
 use matagi_model::{
@@ -12,9 +12,7 @@ use matagi_model::{
     Role, Scan, Severity, Stage, Table, Text, Time, UserProfile,
 };
 
-use crate::base::{
-    SecondFactorFailure, SignIn, class, is_cold, is_service_side, is_usual_address, second_factor_failure,
-};
+use crate::base::{Attack, SecondFactorFailure, SignIn, class, is_service_side, second_factor_failure};
 
 /// The analytic.
 pub struct CodeGuessing;
@@ -94,10 +92,6 @@ const WINDOW_MAX: usize = 2_000;
 const USERS_MAX: usize = 200_000;
 /// Attacks told: what is beyond is the same attack on the same people.
 const FINDINGS_MAX: usize = 100_000;
-/// Evidence kept of one attack: the success must find room beside it.
-const KEPT_MAX: usize = 20;
-/// Addresses and sessions named by a finding.
-const NAMED_MAX: usize = 50;
 /// A pause that ends an attack: what comes later is told by itself.
 const PAUSE_US: i64 = Time::DAY_US;
 
@@ -157,21 +151,16 @@ struct Watch {
     window: VecDeque<(Time, Option<String>)>,
     /// How often each session stands in the window.
     sessions: BTreeMap<String, usize>,
-    attack: Option<Attack>,
+    guessing: Option<Guessing>,
 }
 
 /// The failures of hours in which there were too many.
 #[derive(Default)]
-struct Attack {
-    first: Time,
-    last: Time,
+struct Guessing {
+    attack: Attack,
     peak: usize,
     peak_sessions: usize,
-    failures: u64,
     codes: u64,
-    ips: BTreeSet<Ip>,
-    sessions: BTreeSet<String>,
-    evidence: Vec<Evidence>,
     success: Option<(Ip, Option<String>, Evidence)>,
 }
 
@@ -203,7 +192,7 @@ impl Fold for Codes {
 
     fn finish(mut self: Box<Self>) -> Vec<Finding> {
         for (user, watch) in std::mem::take(&mut self.users) {
-            self.conclude(&user, watch.attack);
+            self.conclude(&user, watch.guessing);
         }
         self.findings.sort_by_cached_key(|finding| (finding.first_time(), finding.id()));
         self.findings
@@ -219,24 +208,24 @@ impl Codes {
             }
         }
         let watch = self.users.entry(user.to_owned()).or_default();
-        let over = watch.attack.take_if(|attack| failure.time.since_us(attack.last) > PAUSE_US);
+        let over = watch.guessing.take_if(|guessing| failure.time.since_us(guessing.attack.last) > PAUSE_US);
         watch.failed(failure, self.limits);
         self.conclude(user, over);
     }
 
     /// A sign-in from the guesser's network with a second factor, unless the record keeps silent about it.
     fn succeeded(&mut self, user: &str, time: Time, row: &AuthView<'_>, index: usize) {
-        let attack = self.users.get_mut(user).and_then(|watch| watch.attack.as_mut());
-        let Some(attack) = attack.filter(|attack| attack.success.is_none()) else { return };
+        let guessing = self.users.get_mut(user).and_then(|watch| watch.guessing.as_mut());
+        let Some(guessing) = guessing.filter(|guessing| guessing.success.is_none()) else { return };
         let is_renewal = row.own.logon_kind.get(index) == Some("non_interactive");
-        let is_late = time.since_us(attack.last) > self.limits.window_us;
+        let is_late = time.since_us(guessing.attack.last) > self.limits.window_us;
         if is_renewal || is_late || row.own.is_mfa.get(index) == Some(false) {
             return;
         }
         let Some(ip) = row.src_ip.get(index) else { return };
-        if attack.ips.iter().any(|guessing| guessing.place() == ip.place()) {
+        if guessing.attack.is_from_network_of(ip) {
             let session = row.session_uid.get(index).map(str::to_owned);
-            attack.success = Some((ip, session, Evidence::of(Table::Auth, row, index, "signed in")));
+            guessing.success = Some((ip, session, Evidence::of(Table::Auth, row, index, "signed in")));
         }
     }
 
@@ -249,19 +238,19 @@ impl Codes {
         self.swept = now;
         let window_us = self.limits.window_us;
         let is_silent = |watch: &mut Watch| {
-            let pause_us = if watch.attack.is_some() { PAUSE_US } else { window_us };
+            let pause_us = if watch.guessing.is_some() { PAUSE_US } else { window_us };
             watch.window.back().is_none_or(|(time, _)| now.since_us(*time) > pause_us)
         };
         let silent: Vec<(String, Watch)> = self.users.extract_if(.., |_, watch| is_silent(watch)).collect();
         for (user, watch) in silent {
-            self.conclude(&user, watch.attack);
+            self.conclude(&user, watch.guessing);
         }
     }
 
-    fn conclude(&mut self, user: &str, attack: Option<Attack>) {
-        let Some(attack) = attack.filter(|_| self.findings.len() < FINDINGS_MAX) else { return };
+    fn conclude(&mut self, user: &str, guessing: Option<Guessing>) {
+        let Some(guessing) = guessing.filter(|_| self.findings.len() < FINDINGS_MAX) else { return };
         let minutes = self.limits.window_us / Time::MINUTE_US;
-        let finding = attack.finding(user, minutes, self.context.estate.users.get(user));
+        let finding = guessing.finding(user, minutes, self.context.estate.users.get(user));
         self.findings.push(finding);
     }
 }
@@ -285,10 +274,10 @@ impl Watch {
         // Where no record names a session, "few sessions" is not known.
         let has_sessions = self.sessions.is_empty() || self.sessions.len() >= limits.sessions_min;
         if self.window.len() >= limits.failures_min && has_sessions {
-            let attack = self.attack.get_or_insert_default();
-            attack.peak = attack.peak.max(self.window.len());
-            attack.peak_sessions = attack.peak_sessions.max(self.sessions.len());
-            self.waiting.drain(..).for_each(|failure| attack.take(failure));
+            let guessing = self.guessing.get_or_insert_default();
+            guessing.peak = guessing.peak.max(self.window.len());
+            guessing.peak_sessions = guessing.peak_sessions.max(self.sessions.len());
+            self.waiting.drain(..).for_each(|failure| guessing.take(failure));
         }
     }
 
@@ -303,46 +292,23 @@ impl Watch {
     }
 }
 
-impl Attack {
+impl Guessing {
     fn take(&mut self, failure: Failure) {
-        if self.failures == 0 {
-            self.first = failure.time;
-        }
-        self.last = failure.time;
-        self.failures += 1;
         self.codes += u64::from(failure.is_code);
-        if self.ips.len() < NAMED_MAX {
-            self.ips.extend(failure.ip);
-        }
-        if self.sessions.len() < NAMED_MAX {
-            self.sessions.extend(failure.session.filter(|_| failure.is_session));
-        }
-        if self.evidence.len() < KEPT_MAX {
-            self.evidence.push(failure.evidence);
-        }
-    }
-
-    fn is_own_place(&self, habits: Option<&UserProfile>) -> bool {
-        let is_usual = |ip: &Ip| habits.is_some_and(|profile| is_usual_address(profile, *ip, self.first));
-        !self.ips.is_empty() && self.ips.iter().all(is_usual)
+        let session = failure.session.filter(|_| failure.is_session);
+        self.attack.take(failure.time, failure.ip, session, failure.evidence);
     }
 
     fn finding(&self, user: &str, minutes: i64, habits: Option<&UserProfile>) -> Finding {
-        let is_own_place = self.is_own_place(habits);
+        let is_own_place = self.attack.is_at_usual_places(habits);
         let mut severity = if self.success.is_some() { Severity::Critical } else { Severity::High };
-        let mut evidence = self.evidence.iter().cloned();
-        let first = evidence.next().expect("an attack has failures");
-        let told_user = || ("user", user.to_owned());
         let told = [
-            told_user(),
-            ("count", self.failures.to_string()),
+            ("user", user.to_owned()),
+            ("count", self.attack.count.to_string()),
             ("peak", self.peak.to_string()),
             ("minutes", minutes.to_string()),
         ];
-        let mut finding = Finding::new(&META, severity, first)
-            .titled("user", user)
-            .about(Entity::user(user), Role::Victim)
-            .because(Reason::new("failures", 4.0, told));
+        let mut finding = self.attack.begin(&META, user).because(Reason::new("failures", 4.0, told));
         if self.peak_sessions > 0 {
             finding = finding.because(Reason::new("sessions", 3.0, [("count", self.peak_sessions.to_string())]));
         } else {
@@ -361,18 +327,7 @@ impl Attack {
             finding = finding.proved_by(success.clone()).about(Entity::ip(*ip), role);
             finding = session.iter().fold(finding, |finding, session| finding.about(Entity::session(session), role));
         }
-        if is_own_place {
-            severity = Severity::Low;
-            finding = finding.because(Reason::new("own-place", -4.0, [told_user()]));
-        } else if habits.is_none_or(|profile| is_cold(profile, self.first)) {
-            severity = severity.lowered();
-            finding = finding.because(Reason::new("cold", -1.0, [told_user()]));
-        }
-        finding.severity = severity;
-        let kept = self.evidence.len() as u64;
-        finding = evidence.fold(finding, Finding::proved_by).and_more(self.failures.saturating_sub(kept));
-        finding = self.ips.iter().fold(finding, |finding, ip| finding.about(Entity::ip(*ip), role));
-        self.sessions.iter().fold(finding, |finding, session| finding.about(Entity::session(session), role))
+        self.attack.conclude(finding, severity, user, is_own_place, habits)
     }
 }
 

@@ -8,7 +8,7 @@ use matagi_model::{
     ReasonText, Role, Scan, Severity, Stage, Table, Text, Time,
 };
 
-use crate::base::{CHANGE_COLUMNS, by_actor, is_service_side, suspected, suspicion};
+use crate::base::{CHANGE_COLUMNS, around_entry, by_actor, is_service_side, suspected, suspicion};
 
 /// The analytic.
 pub struct DeviceRegistered;
@@ -30,11 +30,6 @@ static META: AnalyticMeta = AnalyticMeta {
         Parameter { name: "window_minutes", default: 15.0, reason: "the catalogue's window for several devices" },
     ],
     reasons: &[
-        ReasonText::new(
-            "around-entry",
-            "{minutes} minutes after {why} (finding {finding})",
-            "{why}（検出 {finding}）の {minutes} 分後",
-        ),
         ReasonText::new("many", "{count} devices within {minutes} minutes", "{minutes} 分以内に {count} 台"),
         ReasonText::new(
             "tool-default",
@@ -126,8 +121,7 @@ fn owner(row: &IamView<'_>, index: usize) -> Option<String> {
 impl Devices {
     fn register(&mut self, row: &IamView<'_>, index: usize, user: &str, key: (String, i32)) {
         let time = row.time.get(index);
-        let told = ["parameters", "modified"].iter().zip([row.own.parameters.get(index), row.own.modified.get(index)]);
-        let said: String = told.filter_map(|(_, text)| text).collect();
+        let said: String = [row.own.parameters.get(index), row.own.modified.get(index)].into_iter().flatten().collect();
         let device = row.own.entity_name.get(index).filter(|name| !name.contains('@'));
         let device = device.or_else(|| row.own.entity_uid.get(index)).unwrap_or("-").to_owned();
         let evidence = Evidence::of(Table::Iam, row, index, &device);
@@ -157,13 +151,7 @@ impl Devices {
         if let Some(suspicion) = by_suspect {
             owner.add(Severity::Critical, suspected(suspicion));
         } else if let Some(entry) = entry {
-            let minutes = time.since_us(entry.first_time) / Time::MINUTE_US;
-            let args = [
-                ("minutes", minutes.to_string()),
-                ("why", entry.catalogue.join(", ")),
-                ("finding", entry.finding.clone()),
-            ];
-            owner.add(Severity::Critical, Reason::new("around-entry", 4.0, args));
+            owner.add(Severity::Critical, around_entry(entry, time));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! it comes from the prompts' network or from a place that is not the user's own. Prompts that all come from the user's own
 //! place are the user's: a push that does not arrive looks the same.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use matagi_model::tables::AuthView;
 use matagi_model::{
@@ -14,7 +14,7 @@ use matagi_model::{
 };
 
 use crate::base::{
-    SecondFactorFailure, SignIn, class, is_cold, is_service_side, is_usual_address, second_factor_failure,
+    Attack, SecondFactorFailure, SignIn, class, is_service_side, is_usual_address, second_factor_failure,
 };
 
 /// The analytic.
@@ -103,10 +103,6 @@ const WINDOW_MAX: usize = 1_000;
 const USERS_MAX: usize = 200_000;
 /// Raids told: what is beyond is the same attack on the same people.
 const FINDINGS_MAX: usize = 100_000;
-/// Evidence kept of one raid: the approval must find room beside it.
-const KEPT_MAX: usize = 20;
-/// Addresses and sessions named by a finding.
-const NAMED_MAX: usize = 50;
 /// Two records of one address within this are one prompt, told by two exports: nobody answers a prompt so fast.
 const ONE_PROMPT_US: i64 = 2 * Time::SECOND_US;
 /// The short window of the raid.
@@ -170,16 +166,11 @@ struct Watch {
 /// The prompts of days on which there were too many.
 #[derive(Default)]
 struct Raid {
-    first: Time,
-    last: Time,
+    attack: Attack,
     peak: usize,
-    prompts: u64,
     refused: u64,
     reported: u64,
     unsaid: u64,
-    ips: BTreeSet<Ip>,
-    sessions: BTreeSet<String>,
-    evidence: Vec<Evidence>,
     approval: Option<Approval>,
 }
 
@@ -233,7 +224,7 @@ impl Prompts {
             }
         }
         let watch = self.users.entry(user.to_owned()).or_default();
-        let is_over = |raid: &mut Raid| prompt.time.since_us(raid.last) > Time::DAY_US;
+        let is_over = |raid: &mut Raid| prompt.time.since_us(raid.attack.last) > Time::DAY_US;
         let over = watch.raid.take_if(is_over);
         watch.prompted(prompt, self.limits);
         self.conclude(user, over);
@@ -248,15 +239,15 @@ impl Prompts {
             && row.own.is_mfa.get(index) != Some(false);
         let raid = self.users.get_mut(user).and_then(|watch| watch.raid.as_mut());
         let Some(raid) = raid.filter(|raid| raid.approval.is_none() && is_by_person) else { return };
-        let since = time.since_us(raid.last);
+        let since = time.since_us(raid.attack.last);
         let Some(ip) = row.src_ip.get(index).filter(|ip| !ip.is_internal() && since <= self.limits.approval_us) else {
             return;
         };
-        let is_same_network = raid.ips.iter().any(|prompted| prompted.place() == ip.place());
+        let is_same_network = raid.attack.is_from_network_of(ip);
         let habits = self.context.estate.users.get(user);
         let is_strange = || {
             let is_microsoft = self.context.addresses.facts(ip).microsoft;
-            !is_microsoft && !habits.is_some_and(|profile| is_usual_address(profile, ip, raid.first))
+            !is_microsoft && !habits.is_some_and(|profile| is_usual_address(profile, ip, raid.attack.first))
         };
         if is_same_network || is_strange() {
             raid.approval = Some(Approval {
@@ -317,63 +308,30 @@ impl Watch {
 
 impl Raid {
     fn take(&mut self, prompt: Prompt) {
-        if self.prompts == 0 {
-            self.first = prompt.time;
-        }
-        self.last = prompt.time;
-        self.prompts += 1;
         self.refused += u64::from(prompt.failure == SecondFactorFailure::Refused);
         self.reported += u64::from(prompt.failure == SecondFactorFailure::Reported);
         self.unsaid += u64::from(prompt.failure == SecondFactorFailure::Unsaid);
-        if self.ips.len() < NAMED_MAX {
-            self.ips.extend(prompt.ip);
-        }
-        if self.sessions.len() < NAMED_MAX {
-            self.sessions.extend(prompt.session);
-        }
-        if self.evidence.len() < KEPT_MAX {
-            self.evidence.push(prompt.evidence);
-        }
+        self.attack.take(prompt.time, prompt.ip, prompt.session, prompt.evidence);
     }
 
     /// Whether the prompts, and the sign-in after them, are the user's own.
     fn is_own_place(&self, habits: Option<&UserProfile>) -> bool {
-        let is_usual = |ip: &Ip| habits.is_some_and(|profile| is_usual_address(profile, *ip, self.first));
-        let is_approved_elsewhere = self.approval.as_ref().is_some_and(|approval| !is_usual(&approval.ip));
-        self.reported == 0 && !is_approved_elsewhere && !self.ips.is_empty() && self.ips.iter().all(is_usual)
+        let is_usual = |ip: Ip| habits.is_some_and(|profile| is_usual_address(profile, ip, self.attack.first));
+        let is_approved_elsewhere = self.approval.as_ref().is_some_and(|approval| !is_usual(approval.ip));
+        self.reported == 0 && !is_approved_elsewhere && self.attack.is_at_usual_places(habits)
     }
 
     fn finding(&self, user: &str, habits: Option<&UserProfile>) -> Finding {
         let is_own_place = self.is_own_place(habits);
-        let mut severity = if self.approval.is_some() { Severity::Critical } else { Severity::High };
-        let mut evidence = self.evidence.iter().cloned();
-        let first = evidence.next().expect("a raid has prompts");
-        let told_user = || ("user", user.to_owned());
-        let finding = Finding::new(&META, severity, first)
-            .titled("user", user)
-            .about(Entity::user(user), Role::Victim)
-            .because(Reason::new(
-                "prompts",
-                5.0,
-                [told_user(), ("count", self.prompts.to_string()), ("peak", self.peak.to_string())],
-            ));
+        let severity = if self.approval.is_some() { Severity::Critical } else { Severity::High };
+        let told =
+            [("user", user.to_owned()), ("count", self.attack.count.to_string()), ("peak", self.peak.to_string())];
+        let finding = self.attack.begin(&META, user).because(Reason::new("prompts", 5.0, told));
         let mut finding = self.told_how(finding, user);
         if let Some(approval) = &self.approval {
             finding = approval.told(finding, user, is_own_place);
         }
-        if is_own_place {
-            severity = Severity::Low;
-            finding = finding.because(Reason::new("own-place", -4.0, [told_user()]));
-        } else if habits.is_none_or(|profile| is_cold(profile, self.first)) {
-            severity = severity.lowered();
-            finding = finding.because(Reason::new("cold", -1.0, [told_user()]));
-        }
-        finding.severity = severity;
-        let kept = self.evidence.len() as u64;
-        finding = evidence.fold(finding, Finding::proved_by).and_more(self.prompts.saturating_sub(kept));
-        let role = if is_own_place { Role::Context } else { Role::Source };
-        finding = self.ips.iter().fold(finding, |finding, ip| finding.about(Entity::ip(*ip), role));
-        self.sessions.iter().fold(finding, |finding, session| finding.about(Entity::session(session), role))
+        self.attack.conclude(finding, severity, user, is_own_place, habits)
     }
 
     fn told_how(&self, mut finding: Finding, user: &str) -> Finding {
@@ -384,7 +342,7 @@ impl Raid {
             let args = [("user", user.to_owned()), ("count", self.reported.to_string())];
             finding = finding.because(Reason::new("reported", 3.0, args));
         }
-        if self.unsaid == self.prompts {
+        if self.unsaid == self.attack.count {
             finding = finding.because(Reason::new("method-unsaid", 0.0, [])).sure(0.6);
         }
         finding

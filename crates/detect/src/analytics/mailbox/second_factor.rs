@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use matagi_model::tables::IamView;
 use matagi_model::{
     Analytic, AnalyticMeta, Context, Entity, EventBatch, Evidence, Finding, Fold, Parameter, Reason, ReasonText, Role,
-    Scan, Severity, Stage, Table, Text, Time,
+    Scan, Severity, Stage, Table, Text,
 };
 
 use crate::base::{
-    CHANGE_COLUMNS, Surroundings, by_actor, is_service_side, modified, surroundings, suspected, suspicion,
+    CHANGE_COLUMNS, Surroundings, around_entry, by_actor, is_service_side, modified, surroundings, suspected, suspicion,
 };
 
 /// The analytic.
@@ -40,11 +40,6 @@ static META: AnalyticMeta = AnalyticMeta {
     ],
     reasons: &[
         ReasonText::new("method", "changed: {change} ({operation})", "変更内容: {change}（{operation}）"),
-        ReasonText::new(
-            "around-entry",
-            "{minutes} minutes after {why} (finding {finding})",
-            "{why}（検出 {finding}）の {minutes} 分後",
-        ),
         ReasonText::new("by-another", "done by {actor}, not by {user}", "{user} 本人ではなく {actor} による操作です"),
     ],
 };
@@ -155,13 +150,7 @@ impl Changes {
         if let Some(suspicion) = by_suspect {
             finding = finding.because(suspected(suspicion));
         } else if let Some(entry) = entry {
-            let minutes = time.since_us(entry.first_time) / Time::MINUTE_US;
-            let args = [
-                ("minutes", minutes.to_string()),
-                ("why", entry.catalogue.join(", ")),
-                ("finding", entry.finding.clone()),
-            ];
-            finding = finding.because(Reason::new("around-entry", 4.0, args));
+            finding = finding.because(around_entry(entry, time));
         }
         if let Some(actor) = row.user_name.get(index).filter(|actor| *actor != user) {
             let args = [("actor", actor.to_owned()), ("user", user.to_owned())];
@@ -173,6 +162,7 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
+    use matagi_model::Time;
     use matagi_model::tables::IamOwn;
 
     use super::*;
